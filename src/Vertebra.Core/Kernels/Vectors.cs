@@ -1,0 +1,324 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Vertebra.Kernels;
+
+/// <summary>
+/// A register of float32 lanes. Kernels are written once over <c>TVector</c> and instantiated for <see cref="V512"/>,
+/// <see cref="V256"/>, <see cref="V128"/> and <see cref="V1"/>; the just-in-time compiler specialises each struct, so
+/// nothing of the abstraction is left at run time.
+/// </summary>
+internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
+{
+    /// <summary>Number of float32 lanes.</summary>
+    static abstract int Count { get; }
+    static abstract TSelf Zero { get; }
+    static abstract TSelf Load(float* source);
+    static abstract TSelf Create(float value);
+    void Store(float* target);
+
+    /// <summary>a·b + c with one rounding where the hardware has it.</summary>
+    static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
+    static abstract TSelf operator +(TSelf a, TSelf b);
+    static abstract TSelf operator -(TSelf a, TSelf b);
+    static abstract TSelf operator *(TSelf a, TSelf b);
+    static abstract TSelf operator /(TSelf a, TSelf b);
+    static abstract TSelf Max(TSelf a, TSelf b);
+    static abstract TSelf Min(TSelf a, TSelf b);
+    static abstract TSelf Sqrt(TSelf a);
+    static abstract TSelf Abs(TSelf a);
+
+    /// <summary>Round to the nearest integer, ties to even.</summary>
+    static abstract TSelf Round(TSelf a);
+
+    /// <summary>Lane-wise 2^n for integral n in [-126, 127], given as float.</summary>
+    static abstract TSelf PowerOfTwo(TSelf n);
+
+    /// <summary>All-ones lanes where a &gt; b, else zero lanes (a mask for <see cref="Select"/>).</summary>
+    static abstract TSelf GreaterThan(TSelf a, TSelf b);
+
+    /// <summary>All-ones lanes where a == b, else zero lanes; NaN equals nothing.</summary>
+    static abstract TSelf Equal(TSelf a, TSelf b);
+
+    /// <summary>Lane of <paramref name="yes"/> where the mask is all ones, else of <paramref name="no"/>.</summary>
+    static abstract TSelf Select(TSelf mask, TSelf yes, TSelf no);
+
+    /// <summary>Sum of the lanes, pairwise: the same bits for the same lanes.</summary>
+    static abstract float Sum(TSelf a);
+
+    /// <summary>Largest lane.</summary>
+    static abstract float HorizontalMax(TSelf a);
+}
+
+/// <summary>The instruction level this process runs at; the environment variables DOTNET_EnableAVX512, DOTNET_EnableAVX2 and DOTNET_EnableHWIntrinsic (=0) lower it.</summary>
+public enum SimdLevel
+{
+    Scalar,
+    Vector128,
+    Vector256,
+    Vector512,
+}
+
+/// <summary>Tells which instruction level the kernels use.</summary>
+public static class Simd
+{
+    /// <summary>The widest level the just-in-time compiler accelerates here.</summary>
+    public static SimdLevel Level =>
+        Vector512.IsHardwareAccelerated ? SimdLevel.Vector512
+        : Vector256.IsHardwareAccelerated ? SimdLevel.Vector256
+        : Vector128.IsHardwareAccelerated ? SimdLevel.Vector128
+        : SimdLevel.Scalar;
+}
+
+/// <summary>Sixteen lanes (AVX-512).</summary>
+internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
+{
+    private readonly Vector512<float> _v = value;
+
+    public static int Count => 16;
+    public static V512 Zero => new(Vector512<float>.Zero);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Load(float* source) => new(Vector512.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Create(float value) => new(Vector512.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* target) => Vector512.Store(_v, target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Fma(V512 a, V512 b, V512 c) => new(Vector512.FusedMultiplyAdd(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 operator +(V512 a, V512 b) => new(a._v + b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 operator -(V512 a, V512 b) => new(a._v - b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 operator *(V512 a, V512 b) => new(a._v * b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 operator /(V512 a, V512 b) => new(a._v / b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Max(V512 a, V512 b) => new(Vector512.Max(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Min(V512 a, V512 b) => new(Vector512.Min(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Sqrt(V512 a) => new(Vector512.Sqrt(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Abs(V512 a) => new(Vector512.Abs(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Round(V512 a) => new(Vector512.Round(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 PowerOfTwo(V512 n) =>
+        new(((Vector512.ConvertToInt32Native(n._v) + Vector512.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 GreaterThan(V512 a, V512 b) => new(Vector512.GreaterThan(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Equal(V512 a, V512 b) => new(Vector512.Equals(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Select(V512 mask, V512 yes, V512 no) => new(Vector512.ConditionalSelect(mask._v, yes._v, no._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V512 a) => Vector512.Sum(a._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float HorizontalMax(V512 a)
+    {
+        float* lanes = stackalloc float[16];
+        Vector512.Store(a._v, lanes);
+        var max = lanes[0];
+        for (var i = 1; i < 16; i++)
+            max = MathF.Max(max, lanes[i]);
+        return max;
+    }
+}
+
+/// <summary>Eight lanes (AVX2).</summary>
+internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
+{
+    private readonly Vector256<float> _v = value;
+
+    public static int Count => 8;
+    public static V256 Zero => new(Vector256<float>.Zero);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Load(float* source) => new(Vector256.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Create(float value) => new(Vector256.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* target) => Vector256.Store(_v, target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Fma(V256 a, V256 b, V256 c) => new(Vector256.FusedMultiplyAdd(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 operator +(V256 a, V256 b) => new(a._v + b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 operator -(V256 a, V256 b) => new(a._v - b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 operator *(V256 a, V256 b) => new(a._v * b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 operator /(V256 a, V256 b) => new(a._v / b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Max(V256 a, V256 b) => new(Vector256.Max(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Min(V256 a, V256 b) => new(Vector256.Min(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Sqrt(V256 a) => new(Vector256.Sqrt(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Abs(V256 a) => new(Vector256.Abs(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Round(V256 a) => new(Vector256.Round(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 PowerOfTwo(V256 n) =>
+        new(((Vector256.ConvertToInt32Native(n._v) + Vector256.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 GreaterThan(V256 a, V256 b) => new(Vector256.GreaterThan(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Equal(V256 a, V256 b) => new(Vector256.Equals(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Select(V256 mask, V256 yes, V256 no) => new(Vector256.ConditionalSelect(mask._v, yes._v, no._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V256 a) => Vector256.Sum(a._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float HorizontalMax(V256 a)
+    {
+        float* lanes = stackalloc float[8];
+        Vector256.Store(a._v, lanes);
+        var max = lanes[0];
+        for (var i = 1; i < 8; i++)
+            max = MathF.Max(max, lanes[i]);
+        return max;
+    }
+}
+
+/// <summary>Four lanes (Arm, SSE).</summary>
+internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
+{
+    private readonly Vector128<float> _v = value;
+
+    public static int Count => 4;
+    public static V128 Zero => new(Vector128<float>.Zero);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Load(float* source) => new(Vector128.Load(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Create(float value) => new(Vector128.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* target) => Vector128.Store(_v, target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Fma(V128 a, V128 b, V128 c) => new(Vector128.FusedMultiplyAdd(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 operator +(V128 a, V128 b) => new(a._v + b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 operator -(V128 a, V128 b) => new(a._v - b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 operator *(V128 a, V128 b) => new(a._v * b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 operator /(V128 a, V128 b) => new(a._v / b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Max(V128 a, V128 b) => new(Vector128.Max(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Min(V128 a, V128 b) => new(Vector128.Min(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Sqrt(V128 a) => new(Vector128.Sqrt(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Abs(V128 a) => new(Vector128.Abs(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Round(V128 a) => new(Vector128.Round(a._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 PowerOfTwo(V128 n) =>
+        new(((Vector128.ConvertToInt32Native(n._v) + Vector128.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 GreaterThan(V128 a, V128 b) => new(Vector128.GreaterThan(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Equal(V128 a, V128 b) => new(Vector128.Equals(a._v, b._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Select(V128 mask, V128 yes, V128 no) => new(Vector128.ConditionalSelect(mask._v, yes._v, no._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Sum(V128 a) => Vector128.Sum(a._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float HorizontalMax(V128 a)
+    {
+        float* lanes = stackalloc float[4];
+        Vector128.Store(a._v, lanes);
+        var max = lanes[0];
+        for (var i = 1; i < 4; i++)
+            max = MathF.Max(max, lanes[i]);
+        return max;
+    }
+}
+
+/// <summary>One lane: the scalar fallback, and the tail of every wider loop. It rounds as the wider ones do.</summary>
+internal readonly unsafe struct V1(float value) : IVector<V1>
+{
+    private readonly float _v = value;
+
+    public static int Count => 1;
+    public static V1 Zero => default;
+    public static V1 Load(float* source) => new(*source);
+    public static V1 Create(float value) => new(value);
+    public void Store(float* target) => *target = _v;
+    public static V1 Fma(V1 a, V1 b, V1 c) => new(MathF.FusedMultiplyAdd(a._v, b._v, c._v));
+    public static V1 operator +(V1 a, V1 b) => new(a._v + b._v);
+    public static V1 operator -(V1 a, V1 b) => new(a._v - b._v);
+    public static V1 operator *(V1 a, V1 b) => new(a._v * b._v);
+    public static V1 operator /(V1 a, V1 b) => new(a._v / b._v);
+    public static V1 Max(V1 a, V1 b) => new(MathF.Max(a._v, b._v));
+    public static V1 Min(V1 a, V1 b) => new(MathF.Min(a._v, b._v));
+    public static V1 Sqrt(V1 a) => new(MathF.Sqrt(a._v));
+    public static V1 Abs(V1 a) => new(MathF.Abs(a._v));
+    public static V1 Round(V1 a) => new(MathF.Round(a._v));
+    public static V1 PowerOfTwo(V1 n) => new(BitConverter.Int32BitsToSingle(((int)n._v + 127) << 23));
+    public static V1 GreaterThan(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(a._v > b._v ? -1 : 0));
+    public static V1 Equal(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(a._v == b._v ? -1 : 0));
+    public static V1 Select(V1 mask, V1 yes, V1 no) => BitConverter.SingleToInt32Bits(mask._v) != 0 ? yes : no;
+    public static float Sum(V1 a) => a._v;
+    public static float HorizontalMax(V1 a) => a._v;
+}
