@@ -1,0 +1,43 @@
+using Vertebra.Autograd;
+
+namespace Vertebra.Ops;
+
+/// <summary>The same elements in the same order under another shape; one size may be -1 and is worked out.</summary>
+public sealed record Reshape(IntList Target) : Op
+{
+    public override bool IsView => true;
+
+    public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
+    {
+        Rules.Arity(this, inputs, 1);
+        var sizes = Target.Span.ToArray();
+        var unknown = Array.IndexOf(sizes, -1);
+        if (unknown >= 0)
+        {
+            sizes[unknown] = 1;
+            var known = ((Shape)sizes).ElementCount;
+            if (known == 0 || inputs[0].Shape.ElementCount % known != 0)
+                throw Mismatch(inputs[0].Shape);
+            sizes[unknown] = checked((int)(inputs[0].Shape.ElementCount / known));
+        }
+        if (((Shape)sizes).ElementCount != inputs[0].Shape.ElementCount)
+            throw Mismatch(inputs[0].Shape);
+        return [new(sizes, inputs[0].DType)];
+    }
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) =>
+        outputs[0].CopyFrom(inputs[0].View(outputs[0].Shape));
+
+    public override Tensor?[] Gradient(GradientContext g) => [g.OutputGradient().Reshape(g.InputSpec(0).Shape)];
+
+    private ShapeException Mismatch(Shape input) => Rules.Broken(this, $"{input.ElementCount} elements of shape {input} do not fill {Target}");
+}
+
+public static partial class TensorOps
+{
+    /// <summary>The same elements under another shape, without a copy; one size may be -1.</summary>
+    public static Tensor Reshape(this Tensor x, IntList shape) => new Reshape(shape).Apply(x);
+
+    /// <inheritdoc cref="Reshape(Tensor, IntList)"/>
+    public static Tensor Reshape(this Tensor x, Shape shape) => new Reshape(IntList.Create(shape.Span)).Apply(x);
+}
