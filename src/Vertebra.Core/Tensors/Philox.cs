@@ -38,13 +38,38 @@ public readonly struct Philox(ulong seed, ulong stream)
     /// <summary>Uniform in [0, 1), a multiple of 2^-24.</summary>
     public float Uniform(ulong position) => (Bits(position) >> 8) * (1f / (1 << 24));
 
-    /// <summary>Standard normal, by Box and Muller's transform in float64.</summary>
+    /// <summary>Standard normal, by Box and Muller's transform in float64; a block gives four.</summary>
     public float Normal(ulong position)
     {
-        var (a, b, c, d) = Block(position >> 1);
-        var (u, v) = (position & 1) == 0 ? (a, b) : (c, d);
-        var radius = Math.Sqrt(-2 * Math.Log((u + 1.0) / 4294967296.0));
-        return (float)(radius * Math.Cos(2 * Math.PI * v / 4294967296.0));
+        Span<float> four = stackalloc float[4];
+        NormalBlock(position >> 2, four);
+        return four[(int)(position & 3)];
+    }
+
+    /// <summary>The standard normals at positions 0, 1, 2, ... of this stream.</summary>
+    public void FillNormal(Span<float> target)
+    {
+        Span<float> four = stackalloc float[4];
+        for (var i = 0; i < target.Length; i += 4)
+        {
+            NormalBlock((ulong)i >> 2, four);
+            four[..Math.Min(4, target.Length - i)].CopyTo(target[i..]);
+        }
+    }
+
+    private void NormalBlock(ulong block, Span<float> four)
+    {
+        var (a, b, c, d) = Block(block);
+        (four[0], four[1]) = BoxMuller(a, b);
+        (four[2], four[3]) = BoxMuller(c, d);
+    }
+
+    private static (float, float) BoxMuller(uint u, uint v)
+    {
+        const double Unit = 1 / 4294967296.0;
+        var radius = Math.Sqrt(-2 * Math.Log((u + 1.0) * Unit));
+        var (sine, cosine) = Math.SinCos(2 * Math.PI * Unit * v);
+        return ((float)(radius * cosine), (float)(radius * sine));
     }
 
     /// <summary>Uniform integer in [0, <paramref name="bound"/>); the bias is below bound / 2^32.</summary>
