@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 
 namespace Vertebra.Kernels;
 
@@ -12,13 +13,19 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
 {
     /// <summary>Number of float32 lanes.</summary>
     static abstract int Count { get; }
+
+    /// <summary>Number of vector registers the machine has for this width.</summary>
+    static abstract int Registers { get; }
     static abstract TSelf Zero { get; }
     static abstract TSelf Load(float* source);
     static abstract TSelf Create(float value);
     void Store(float* target);
 
-    /// <summary>a·b + c with one rounding where the hardware has it.</summary>
+    /// <summary>a·b + c with one rounding where the hardware has it; two roundings, not a slow emulation, where it has not.</summary>
     static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
+
+    /// <summary><see cref="Fma"/> with one number in memory for all lanes of a: lets the compiler read it inside the instruction.</summary>
+    static abstract TSelf FmaBroadcast(float* a, TSelf b, TSelf c);
     static abstract TSelf operator +(TSelf a, TSelf b);
     static abstract TSelf operator -(TSelf a, TSelf b);
     static abstract TSelf operator *(TSelf a, TSelf b);
@@ -76,6 +83,7 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     private readonly Vector512<float> _v = value;
 
     public static int Count => 16;
+    public static int Registers => 32;
     public static V512 Zero => new(Vector512<float>.Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -88,7 +96,10 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     public void Store(float* target) => Vector512.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V512 Fma(V512 a, V512 b, V512 c) => new(Vector512.FusedMultiplyAdd(a._v, b._v, c._v));
+    public static V512 Fma(V512 a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 FmaBroadcast(float* a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(Vector512.Create(*a), b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 operator +(V512 a, V512 b) => new(a._v + b._v);
@@ -151,6 +162,7 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     private readonly Vector256<float> _v = value;
 
     public static int Count => 8;
+    public static int Registers => Vector512.IsHardwareAccelerated ? 32 : 16;
     public static V256 Zero => new(Vector256<float>.Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -163,7 +175,10 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     public void Store(float* target) => Vector256.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V256 Fma(V256 a, V256 b, V256 c) => new(Vector256.FusedMultiplyAdd(a._v, b._v, c._v));
+    public static V256 Fma(V256 a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 FmaBroadcast(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Vector256.Create(*a), b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 operator +(V256 a, V256 b) => new(a._v + b._v);
@@ -226,6 +241,7 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     private readonly Vector128<float> _v = value;
 
     public static int Count => 4;
+    public static int Registers => Vector512.IsHardwareAccelerated || AdvSimd.IsSupported ? 32 : 16;
     public static V128 Zero => new(Vector128<float>.Zero);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -238,7 +254,10 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     public void Store(float* target) => Vector128.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V128 Fma(V128 a, V128 b, V128 c) => new(Vector128.FusedMultiplyAdd(a._v, b._v, c._v));
+    public static V128 Fma(V128 a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(a._v, b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 FmaBroadcast(float* a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(Vector128.Create(*a), b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 operator +(V128 a, V128 b) => new(a._v + b._v);
@@ -301,11 +320,13 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
     private readonly float _v = value;
 
     public static int Count => 1;
+    public static int Registers => 16;
     public static V1 Zero => default;
     public static V1 Load(float* source) => new(*source);
     public static V1 Create(float value) => new(value);
     public void Store(float* target) => *target = _v;
-    public static V1 Fma(V1 a, V1 b, V1 c) => new(MathF.FusedMultiplyAdd(a._v, b._v, c._v));
+    public static V1 Fma(V1 a, V1 b, V1 c) => new(float.MultiplyAddEstimate(a._v, b._v, c._v));
+    public static V1 FmaBroadcast(float* a, V1 b, V1 c) => new(float.MultiplyAddEstimate(*a, b._v, c._v));
     public static V1 operator +(V1 a, V1 b) => new(a._v + b._v);
     public static V1 operator -(V1 a, V1 b) => new(a._v - b._v);
     public static V1 operator *(V1 a, V1 b) => new(a._v * b._v);

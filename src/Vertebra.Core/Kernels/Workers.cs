@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Runtime.ExceptionServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>
@@ -7,14 +10,27 @@ namespace Vertebra.Kernels;
 /// </summary>
 public static class Workers
 {
-    // A worker looks for work this many times before it sleeps; kernels of one network follow each other within microseconds.
-    private const int SpinsBeforeSleep = 2000;
+    // A worker looks for work this long before it sleeps: kernels of one network follow each other within microseconds.
+    private const double SpinMicroseconds = 200;
+
+    // The low half of the ticket when there is nothing to take.
+    private const int Closed = int.MaxValue;
 
     private static readonly Lock Gate = new();
+    private static readonly object Bed = new();
+    private static readonly List<Thread> Threads = [];
     private static int s_count = Environment.ProcessorCount;
-    private static Thread[] s_threads = [];
-    private static Job? s_job;
-    private static int s_generation;
+    private static int s_sleepers;
+
+    // The one job there can be at a time. A part is taken by raising the low half of the ticket; the high half is the number
+    // of the job, so that a worker that dozed over a whole job cannot take a part with what it read before.
+    private static long s_ticket = Closed;
+    private static int s_parts;
+    private static int s_done;
+    private static int s_helpers;
+    private static Action<int>? s_body;
+    private static volatile Exception? s_failure;
+
     [ThreadStatic] private static bool t_inside;
 
     /// <summary>Number of threads that kernels use, at least 1; the machine's processor count unless set.</summary>
@@ -31,7 +47,8 @@ public static class Workers
     /// <summary>
     /// Calls <paramref name="body"/> once for every part in [0, <paramref name="parts"/>), on several threads where that helps,
     /// and returns when all are done. Parts are independent; which thread runs a part is not defined. A call from inside a
-    /// part, or while another thread is in here, runs on the calling thread.
+    /// part, or while another thread is in here, runs on the calling thread. The first exception of a part is thrown again
+    /// here; parts not begun by then are left out.
     /// </summary>
     public static void Run(int parts, Action<int> body)
     {
@@ -41,120 +58,111 @@ public static class Workers
                 body(i);
             return;
         }
+        t_inside = true;
         try
         {
             RunShared(parts, body);
         }
         finally
         {
+            t_inside = false;
             Gate.Exit();
         }
     }
 
     private static void RunShared(int parts, Action<int> body)
     {
-        EnsureThreads(s_count - 1);
-        var job = new Job(parts, body, Math.Min(s_count - 1, parts - 1));
-        Volatile.Write(ref s_job, job);
-        lock (s_threads)
+        var helpers = Math.Min(s_count, parts) - 1;
+        while (Threads.Count < helpers)
         {
-            Interlocked.Increment(ref s_generation);
-            Monitor.PulseAll(s_threads);
+            var index = Threads.Count;
+            Threads.Add(new Thread(() => Loop(index)) { IsBackground = true, Name = $"vertebra-worker-{index + 1}" });
+            Threads[index].Start();
         }
-        t_inside = true;
-        try
+        s_parts = parts;
+        s_body = body;
+        s_helpers = helpers;
+        s_failure = null;
+        Volatile.Write(ref s_done, 0);
+        var job = (s_ticket >> 32) + 1;
+        Interlocked.Exchange(ref s_ticket, job << 32);
+        if (Volatile.Read(ref s_sleepers) > 0)
         {
-            job.Work();
-            job.Wait();
+            lock (Bed)
+                Monitor.PulseAll(Bed);
         }
-        finally
+        while (TryRunPart())
         {
-            t_inside = false;
-            Volatile.Write(ref s_job, null);
         }
+        var spinner = new SpinWait();
+        while (Volatile.Read(ref s_done) != parts)
+            spinner.SpinOnce(sleep1Threshold: -1);
+        Interlocked.Exchange(ref s_ticket, job << 32 | Closed);
+        s_body = null;
+        if (s_failure is { } failure)
+            ExceptionDispatchInfo.Throw(failure);
     }
 
-    private static void EnsureThreads(int wanted)
+    // Takes the next part of the current job, if there is one, and runs it.
+    private static bool TryRunPart()
     {
-        if (s_threads.Length >= wanted)
-            return;
-        // The array doubles as the workers' gate, so it is made once, for as many threads as may ever be wanted here.
-        if (s_threads.Length == 0)
-            s_threads = new Thread[Math.Max(wanted, Environment.ProcessorCount - 1)];
-        else
-            throw new VertebraException($"the number of kernel threads cannot grow beyond {s_threads.Length + 1} once kernels have run; set it first");
-        for (var i = 0; i < s_threads.Length; i++)
-        {
-            s_threads[i] = new Thread(Loop) { IsBackground = true, Name = $"vertebra-worker-{i + 1}" };
-            s_threads[i].Start();
-        }
-    }
-
-    private static void Loop()
-    {
-        t_inside = true;
-        var seen = 0;
         while (true)
         {
-            var spins = 0;
-            while (Volatile.Read(ref s_generation) == seen)
+            var ticket = Volatile.Read(ref s_ticket);
+            var part = (int)ticket;
+            // s_parts may already be that of the next job; then the ticket is no longer what was read, and the exchange fails.
+            if (part == Closed || part >= Volatile.Read(ref s_parts))
+                return false;
+            if (Interlocked.CompareExchange(ref s_ticket, ticket + 1, ticket) != ticket)
+                continue;
+            try
             {
-                if (++spins < SpinsBeforeSleep)
-                {
-                    Thread.SpinWait(20);
-                    continue;
-                }
-                lock (s_threads)
-                {
-                    while (s_generation == seen)
-                        Monitor.Wait(s_threads);
-                }
+                if (s_failure is null)
+                    s_body!(part);
             }
-            seen = Volatile.Read(ref s_generation);
-            Volatile.Read(ref s_job)?.TryJoin();
+            catch (Exception e)
+            {
+                s_failure ??= e;
+            }
+            Interlocked.Increment(ref s_done);
+            return true;
         }
     }
 
-    private sealed class Job(int parts, Action<int> body, int helpers)
+    private static bool HasWork(int index)
     {
-        private int _next;
-        private int _running;
-        private int _helpers = helpers;
-        private volatile Exception? _failure;
+        var part = (int)Volatile.Read(ref s_ticket);
+        return part != Closed && index < Volatile.Read(ref s_helpers) && part < Volatile.Read(ref s_parts);
+    }
 
-        public void TryJoin()
+    private static void Loop(int index)
+    {
+        t_inside = true;
+        while (true)
         {
-            if (Interlocked.Decrement(ref _helpers) < 0)
-                return;
-            Interlocked.Increment(ref _running);
-            Work();
-            Interlocked.Decrement(ref _running);
-        }
-
-        public void Work()
-        {
-            int part;
-            while ((part = Interlocked.Increment(ref _next) - 1) < parts)
+            while (HasWork(index) && TryRunPart())
             {
-                try
-                {
-                    body(part);
-                }
-                catch (Exception e)
-                {
-                    _failure = e;
-                    Volatile.Write(ref _next, parts);
-                }
+            }
+            var start = Stopwatch.GetTimestamp();
+            while (!HasWork(index))
+            {
+                if (Stopwatch.GetElapsedTime(start).TotalMicroseconds < SpinMicroseconds)
+                    Thread.SpinWait(2);
+                else
+                    Sleep(index);
             }
         }
+    }
 
-        public void Wait()
+    private static void Sleep(int index)
+    {
+        lock (Bed)
         {
-            var spinner = new SpinWait();
-            while (Volatile.Read(ref _running) != 0)
-                spinner.SpinOnce(sleep1Threshold: -1);
-            if (_failure is { } failure)
-                System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+            // Counted before looking once more; a caller publishes before it looks at the count. So one sees the other.
+            Interlocked.Increment(ref s_sleepers);
+            while (!HasWork(index))
+                Monitor.Wait(Bed);
+            Interlocked.Decrement(ref s_sleepers);
         }
     }
 }

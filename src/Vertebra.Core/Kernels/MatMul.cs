@@ -1,0 +1,204 @@
+namespace Vertebra.Kernels;
+
+/// <summary>
+/// Matrix products in float32, row-major: C (+)= op(A) · op(B), where op is the matrix or its transpose. The order of the
+/// additions follows from the sizes alone: the bits do not depend on the number of threads.
+/// </summary>
+internal static unsafe class MatMul
+{
+    // k is cut here, so that a panel of B and the rows of A beside it stay in the second-level cache.
+    private const int DepthBlock = 2048;
+    private const int RowBlockBytes = 384 << 10;
+
+    // Below this many multiply-adds a product is not worth waking another thread.
+    private const long SmallestShared = 1 << 17;
+    private const long SmallestPart = 1 << 19;
+
+    // With no more rows than this, B is read once and packing it would cost more than it saves.
+    private const int RowsWithoutPacking = 28;
+    private const int RowsByDotProducts = 4;
+
+    /// <summary>C [m, n] (+)= op(A) [m, k] · op(B) [k, n] (+ bias [n]).</summary>
+    /// <remarks>
+    /// A is stored [m, k], or [k, m] when <paramref name="transA"/>; B [k, n], or [n, k] when <paramref name="transB"/>; lda, ldb and
+    /// ldc are the row strides in numbers of the matrices as stored. <paramref name="bias"/> is null, or a row added to every row;
+    /// it is ignored with <paramref name="accumulate"/>, which adds to C instead of overwriting it.
+    /// </remarks>
+    public static void Run(
+        int m, int n, int k, float* a, int lda, bool transA, float* b, int ldb, bool transB, float* c, int ldc,
+        bool accumulate = false, float* bias = null)
+    {
+        var job = new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, bias);
+        switch (Simd.Level)
+        {
+            case SimdLevel.Vector512: job.Run<V512>(); break;
+            case SimdLevel.Vector256: job.Run<V256>(); break;
+            case SimdLevel.Vector128: job.Run<V128>(); break;
+            default: job.Run<V1>(); break;
+        }
+    }
+
+    /// <summary>C [m, n] (+)= op(A) [m, k] · packed B [k, n] (+ bias [n]).</summary>
+    public static void Run(
+        int m, float* a, int lda, bool transA, PackedMatrix b, float* c, int ldc, bool accumulate = false, float* bias = null)
+    {
+        RunPacked(m, b.N, b.K, a, lda, transA, b.Data, c, ldc, accumulate, bias);
+        GC.KeepAlive(b);
+    }
+
+    /// <summary>The same with B in the packed form of <see cref="Panels"/> for the level this process runs at.</summary>
+    public static void RunPacked(
+        int m, int n, int k, float* a, int lda, bool transA, float* packedB, float* c, int ldc, bool accumulate = false, float* bias = null)
+    {
+        var job = new Product(m, n, k, a, lda, transA, null, 0, false, packedB, c, ldc, accumulate, bias);
+        switch (Simd.Level)
+        {
+            case SimdLevel.Vector512: job.Run<V512>(); break;
+            case SimdLevel.Vector256: job.Run<V256>(); break;
+            case SimdLevel.Vector128: job.Run<V128>(); break;
+            default: job.Run<V1>(); break;
+        }
+    }
+
+    /// <summary>
+    /// For each i below <paramref name="batch"/>: C_i (+)= op(A_i) · op(B_i), where X_i starts <c>strideX</c> numbers after X_(i-1);
+    /// a stride of 0 for A or B uses the same matrix in every product.
+    /// </summary>
+    public static void RunBatch(
+        int batch, int m, int n, int k, float* a, int lda, bool transA, long strideA, float* b, int ldb, bool transB, long strideB,
+        float* c, int ldc, long strideC, bool accumulate = false)
+    {
+        // One B for all, and A and C without gaps: a single tall product.
+        if (strideB == 0 && !transA && strideA == (long)m * lda && strideC == (long)m * ldc && (long)batch * m <= int.MaxValue)
+        {
+            Run(batch * m, n, k, a, lda, false, b, ldb, transB, c, ldc, accumulate);
+            return;
+        }
+        var work = Math.Max(1, (long)m * n * k);
+        if (work >= 32 * SmallestPart || batch == 1)
+        {
+            for (var i = 0; i < batch; i++)
+                Run(m, n, k, a + i * strideA, lda, transA, b + i * strideB, ldb, transB, c + i * strideC, ldc, accumulate);
+            return;
+        }
+        var perPart = (int)Math.Clamp(SmallestPart / work, 1, batch == 0 ? 1 : batch);
+        Workers.Run((batch + perPart - 1) / perPart, part =>
+        {
+            for (var i = part * perPart; i < Math.Min(batch, (part + 1) * perPart); i++)
+                Run(m, n, k, a + i * strideA, lda, transA, b + i * strideB, ldb, transB, c + i * strideC, ldc, accumulate);
+        });
+    }
+
+    private readonly struct Product(
+        int m, int n, int k, float* a, int lda, bool transA, float* b, int ldb, bool transB, float* packedB,
+        float* c, int ldc, bool accumulate, float* bias)
+    {
+        public void Run<TVector>() where TVector : unmanaged, IVector<TVector>
+        {
+            if (m == 0 || n == 0)
+                return;
+            if (packedB == null && transB && !transA && m <= RowsByDotProducts && k >= 4 * TVector.Count)
+                DotProducts.Run<TVector>(m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
+            else if (packedB != null || (!transB && m <= RowsWithoutPacking))
+                RunBlocks<TVector>(packedB);
+            else
+                RunPacking<TVector>();
+        }
+
+        private void RunPacking<TVector>() where TVector : unmanaged, IVector<TVector>
+        {
+            using var packed = Scratch.Take((long)k * Panels.PaddedColumns<TVector>(n));
+            Panels.PackAll<TVector>(k, n, b, ldb, transB, packed.Pointer);
+            RunBlocks<TVector>(packed.Pointer);
+        }
+
+        // Parts are blocks of rows × groups of panels.
+        private void RunBlocks<TVector>(float* packed) where TVector : unmanaged, IVector<TVector>
+        {
+            var self = this;
+            var depth = Math.Min(k, DepthBlock);
+            var tile = TileKernel.MaxRows<TVector>(2);
+            var rowBlock = Math.Min(m, Math.Max(1, RowBlockBytes / sizeof(float) / Math.Max(1, depth) / tile) * tile);
+            var panels = Panels.Count<TVector>(n);
+            var work = (long)m * n * k;
+            if (work < SmallestShared)
+            {
+                RunPart<TVector>(packed, 0, m, 0, panels);
+                return;
+            }
+            var rowBlocks = (m + rowBlock - 1) / rowBlock;
+            var wanted = (int)Math.Clamp(work / SmallestPart, 1, 64);
+            var panelGroups = Math.Clamp(wanted / rowBlocks, 1, panels);
+            // Few panels and few, tall blocks of rows: cut the rows finer.
+            if (rowBlocks * panelGroups < wanted)
+                rowBlocks = Math.Min((m + tile - 1) / tile, (wanted + panelGroups - 1) / panelGroups);
+            Workers.Run(rowBlocks * panelGroups, part => self.RunGridPart<TVector>(packed, part, rowBlocks, panelGroups));
+        }
+
+        private void RunGridPart<TVector>(float* packed, int part, int rowBlocks, int panelGroups) where TVector : unmanaged, IVector<TVector>
+        {
+            var block = part / panelGroups;
+            var group = part % panelGroups;
+            var panels = Panels.Count<TVector>(n);
+            var firstRow = (int)((long)m * block / rowBlocks);
+            var endRow = (int)((long)m * (block + 1) / rowBlocks);
+            RunPart<TVector>(
+                packed, firstRow, endRow - firstRow, (int)((long)panels * group / panelGroups), (int)((long)panels * (group + 1) / panelGroups));
+        }
+
+        private void RunPart<TVector>(float* packed, int firstRow, int rows, int firstPanel, int endPanel)
+            where TVector : unmanaged, IVector<TVector>
+        {
+            nint noOffset = 0;
+            var job = new TileJob { Taps = 1, TapOffsets = &noOffset };
+            var width = Panels.Width<TVector>();
+            for (var depth0 = 0; depth0 == 0 || depth0 < k; depth0 += DepthBlock)
+            {
+                job.Depth = Math.Min(DepthBlock, k - depth0);
+                for (var panel = firstPanel; panel < endPanel; panel++)
+                {
+                    var column = panel * width;
+                    var lanes = Math.Min(width, n - column);
+                    var padded = Panels.PaddedWidth<TVector>(lanes);
+                    var target = c + (nint)firstRow * ldc + column;
+                    var panelBias = bias == null ? null : bias + column;
+                    var adding = accumulate || depth0 > 0;
+                    if (packed != null)
+                    {
+                        RunRows<TVector>(&job, firstRow, rows, depth0, lanes, packed + (nint)column * k + (nint)depth0 * padded, padded, panelBias, target, adding);
+                    }
+                    else if (lanes == padded)
+                    {
+                        RunRows<TVector>(&job, firstRow, rows, depth0, lanes, b + (nint)depth0 * ldb + column, ldb, panelBias, target, adding);
+                    }
+                    else
+                    {
+                        // The last columns of an unpacked B: a vector load would pass the end of the row.
+                        using var edge = Scratch.Take((long)job.Depth * padded);
+                        Panels.Pack<TVector>(0, job.Depth, lanes, b + (nint)depth0 * ldb + column, ldb, false, edge.Pointer);
+                        RunRows<TVector>(&job, firstRow, rows, depth0, lanes, edge.Pointer, padded, panelBias, target, adding);
+                    }
+                }
+            }
+        }
+
+        private void RunRows<TVector>(
+            TileJob* job, int firstRow, int rows, int depth0, int lanes, float* panel, int panelStride, float* panelBias, float* target, bool adding)
+            where TVector : unmanaged, IVector<TVector>
+        {
+            job->BStride = (nint)panelStride * sizeof(float);
+            if (transA)
+            {
+                job->DepthStride = (nint)lda * sizeof(float);
+                Tiles.Run<TVector, AcrossDepth>(
+                    job, rows, sizeof(float), lanes, a + (nint)depth0 * lda + firstRow, panel, panelBias, target, ldc, adding);
+            }
+            else
+            {
+                job->RowStride = (nint)lda * sizeof(float);
+                Tiles.Run<TVector, AlongDepth>(
+                    job, rows, job->RowStride, lanes, a + (nint)firstRow * lda + depth0, panel, panelBias, target, ldc, adding);
+            }
+        }
+    }
+}
