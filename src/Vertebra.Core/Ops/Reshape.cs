@@ -1,12 +1,8 @@
-using Vertebra.Autograd;
-
 namespace Vertebra.Ops;
 
 /// <summary>The same elements in the same order under another shape; one size may be -1 and is worked out.</summary>
-public sealed record Reshape(IntList Target) : Op
+public sealed record Reshape(IntList Target) : ViewOp
 {
-    public override bool IsView => true;
-
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
         Rules.Arity(this, inputs, 1);
@@ -24,11 +20,6 @@ public sealed record Reshape(IntList Target) : Op
             throw Mismatch(inputs[0].Shape);
         return [new(sizes, inputs[0].DType)];
     }
-
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) =>
-        outputs[0].CopyFrom(inputs[0].View(outputs[0].Shape));
-
-    public override Tensor?[] Gradient(GradientContext g) => [g.OutputGradient().Reshape(g.InputSpec(0).Shape)];
 
     private ShapeException Mismatch(Shape input) => Rules.Broken(this, $"{input.ElementCount} elements of shape {input} do not fill {Target}");
 }

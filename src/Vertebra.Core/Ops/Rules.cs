@@ -35,5 +35,17 @@ internal static class Rules
             throw new ShapeException($"{op.Name}: {what} must have shape {expected}, got {input.Shape}");
     }
 
+    /// <summary>Checks the values of an int64 tensor before a kernel uses them as positions on an axis.</summary>
+    public static void IndicesLieIn(Op op, Tensor index, Shape shape, int axis)
+    {
+        var size = (ulong)shape[axis];
+        var values = index.AsSpan<long>();
+        for (var i = 0; i < values.Length; i++)
+        {
+            if ((ulong)values[i] >= size)
+                throw new VertebraException($"{op.Name}: index {values[i]} (element {i} of the index tensor) is outside axis {axis} of shape {shape}");
+        }
+    }
+
     public static ShapeException Broken(Op op, string message) => new($"{op.Name}: {message}");
 }

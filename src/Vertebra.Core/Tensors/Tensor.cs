@@ -74,10 +74,10 @@ public sealed class Tensor
     /// <summary>A tensor that has a shape and no data.</summary>
     public static Tensor Meta(Shape shape, DType dtype = DType.Float32) => new(new(shape, dtype), null);
 
-    public static unsafe Tensor Zeros(Shape shape, DType dtype = DType.Float32)
+    public static Tensor Zeros(Shape shape, DType dtype = DType.Float32)
     {
         var tensor = Empty(shape, dtype);
-        NativeMemory.Clear(tensor.DataPointer, (nuint)tensor.Spec.Bytes);
+        tensor.Clear();
         return tensor;
     }
 
@@ -170,6 +170,14 @@ public sealed class Tensor
         Buffer.MemoryCopy(source.DataPointer, DataPointer, Spec.Bytes, Spec.Bytes);
         GC.KeepAlive(source);
         MarkWritten();
+    }
+
+    /// <summary>Sets every element to zero in place.</summary>
+    internal unsafe void Clear()
+    {
+        NativeMemory.Clear(DataPointer, (nuint)Spec.Bytes);
+        MarkWritten();
+        GC.KeepAlive(this);
     }
 
     /// <summary>A copy with its own memory, outside any gradient.</summary>

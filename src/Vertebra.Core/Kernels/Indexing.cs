@@ -1,0 +1,48 @@
+namespace Vertebra.Kernels;
+
+/// <summary>Picks and adds rows by index. Arrays are [outer, axis, inner]; indices have been checked.</summary>
+internal static unsafe class Indexing
+{
+    private const int BytesPerPart = 1 << 18;
+
+    /// <summary>target[o, j, :] = source[o, index[j], :], with rows of <paramref name="rowBytes"/> bytes.</summary>
+    public static void Select(byte* source, int axisSize, long* index, int indexCount, byte* target, int outer, long rowBytes)
+    {
+        var rows = (long)outer * indexCount;
+        if (rows == 0 || rowBytes == 0)
+            return;
+        var rowsPerPart = Math.Max(Math.Max(1, BytesPerPart / rowBytes), (rows / int.MaxValue) + 1);
+        Workers.Run((int)((rows + rowsPerPart - 1) / rowsPerPart), part =>
+        {
+            var end = Math.Min((part + 1) * rowsPerPart, rows);
+            for (var row = part * rowsPerPart; row < end; row++)
+            {
+                var (o, j) = Math.DivRem(row, indexCount);
+                Buffer.MemoryCopy(source + (((o * axisSize) + index[j]) * rowBytes), target + (row * rowBytes), rowBytes, rowBytes);
+            }
+        });
+    }
+
+    /// <summary>target[o, index[j], :] += source[o, j, :], in the order of j.</summary>
+    public static void Add(float* target, int axisSize, long* index, int indexCount, float* source, int outer, long inner)
+    {
+        if (outer == 0 || inner == 0)
+            return;
+        // Parts share no target element: one outer position each, and a band of the inner axis.
+        const int Band = 1 << 12;
+        var bands = (int)((inner + Band - 1) / Band);
+        Workers.Run(checked(outer * bands), part =>
+        {
+            var (o, band) = Math.DivRem(part, bands);
+            var start = (long)band * Band;
+            var count = (int)Math.Min(Band, inner - start);
+            for (var j = 0; j < indexCount; j++)
+            {
+                var to = target + ((((long)o * axisSize) + index[j]) * inner) + start;
+                var from = source + ((((long)o * indexCount) + j) * inner) + start;
+                for (var i = 0; i < count; i++)
+                    to[i] += from[i];
+            }
+        });
+    }
+}

@@ -1,0 +1,43 @@
+using Vertebra.Autograd;
+
+namespace Vertebra.Ops;
+
+/// <summary>The named axes in reverse order. Any dtype.</summary>
+public sealed record Flip(IntList Axes) : Op
+{
+    public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
+    {
+        Rules.Arity(this, inputs, 1);
+        var seen = new HashSet<int>();
+        foreach (var axis in Axes)
+        {
+            if (!seen.Add(inputs[0].Shape.NormalizeAxis(axis, Name)))
+                throw Rules.Broken(this, $"axes {Axes} name axis {axis} twice");
+        }
+        return [inputs[0]];
+    }
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    {
+        var shape = inputs[0].Shape;
+        if (shape.ElementCount == 0)
+            return;
+        var strides = Layout.Strides(shape);
+        long offset = 0;
+        foreach (var axis in Axes)
+        {
+            var flipped = shape.NormalizeAxis(axis, Name);
+            offset += (shape[flipped] - 1) * strides[flipped];
+            strides[flipped] = -strides[flipped];
+        }
+        Layout.Read(inputs[0], offset, strides, outputs[0]);
+    }
+
+    public override Tensor?[] Gradient(GradientContext g) => [g.OutputGradient().Flip(Axes)];
+}
+
+public static partial class TensorOps
+{
+    /// <summary>The named axes in reverse order.</summary>
+    public static Tensor Flip(this Tensor x, params IntList axes) => new Flip(axes).Apply(x);
+}
