@@ -27,7 +27,9 @@ public abstract class Module
     public Tensor Forward(Tensor x)
     {
         using var scope = Enter();
-        return OnForward(x);
+        var result = OnForward(x);
+        OpRecording.Current?.Returned(this, result);
+        return result;
     }
 
     /// <summary>What <see cref="Forward"/> does.</summary>

@@ -104,7 +104,11 @@ public enum Saved
 /// <summary>Someone who listens to the ops applied on this thread: the graph tracer.</summary>
 internal interface IOpRecorder
 {
+    /// <summary>An op was applied.</summary>
     void Record(Op op, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs);
+
+    /// <summary>A module (of a room above this one) has returned a tensor.</summary>
+    void Returned(object module, Tensor output);
 }
 
 /// <summary>The recorder of this thread, if any.</summary>

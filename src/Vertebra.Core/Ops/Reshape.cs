@@ -28,7 +28,4 @@ public static partial class TensorOps
 {
     /// <summary>The same elements under another shape, without a copy; one size may be -1.</summary>
     public static Tensor Reshape(this Tensor x, IntList shape) => new Reshape(shape).Apply(x);
-
-    /// <inheritdoc cref="Reshape(Tensor, IntList)"/>
-    public static Tensor Reshape(this Tensor x, Shape shape) => new Reshape(IntList.Create(shape.Span)).Apply(x);
 }

@@ -15,6 +15,8 @@ public readonly struct IntList : IReadOnlyList<int>, IEquatable<IntList>
 
     public static implicit operator IntList(int[] items) => Create(items);
 
+    public static implicit operator IntList(Shape shape) => Create(shape.Span);
+
     public ReadOnlySpan<int> Span => _items;
 
     public int Count => _items?.Length ?? 0;
