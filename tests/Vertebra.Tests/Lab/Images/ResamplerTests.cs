@@ -1,0 +1,92 @@
+using System.Globalization;
+using Vertebra.Lab.Data.Images;
+
+namespace Vertebra.Tests.Lab.Images;
+
+public class ResamplerTests
+{
+    public static TheoryData<string> Cases => [.. ImageFixtures.Lines.Where(l => l.StartsWith("resize:", StringComparison.Ordinal))];
+
+    public static TheoryData<string> CropCases => [.. ImageFixtures.Lines.Where(l => l.StartsWith("resize_crop:", StringComparison.Ordinal))];
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Resizes_bit_for_bit_as_Pillow(string line)
+    {
+        var (expected, arguments) = Parse(line);
+        var source = ImageDecoder.Decode(ImageFixtures.PathOf("resize_source.png"));
+        SourceBox? box = null;
+        if (arguments.Length > 2)
+        {
+            var numbers = arguments[2..].Select(n => double.Parse(n, CultureInfo.InvariantCulture)).ToArray();
+            box = new SourceBox(numbers[0], numbers[1], numbers[2], numbers[3]);
+        }
+        ImageFixtures.AssertEqual(expected, Resampler.Resize(source, expected.Width, expected.Height, FilterOf(arguments), box));
+    }
+
+    [Theory]
+    [MemberData(nameof(CropCases))]
+    public void Resizes_a_crop_as_Pillow_does_after_cropping(string line)
+    {
+        var (expected, arguments) = Parse(line);
+        var source = ImageDecoder.Decode(ImageFixtures.PathOf("resize_source.png"));
+        var crop = arguments[2..].Select(n => int.Parse(n, CultureInfo.InvariantCulture)).ToArray();
+        var actual = Resampler.ResizeCrop(source, crop[0], crop[1], crop[2], crop[3], expected.Width, expected.Height, FilterOf(arguments));
+        ImageFixtures.AssertEqual(expected, actual);
+    }
+
+    [Theory]
+    [InlineData(30, 36, 30, 18)]
+    [InlineData(30, 36, 15, 36)]
+    [InlineData(30, 36, 30, 36)]
+    [InlineData(61, 36, 61, 20)]
+    public void Crop_in_one_step_equals_crop_then_resize(int cropWidth, int cropHeight, int width, int height)
+    {
+        var source = ImageFixtures.Synthetic(61, 47);
+        foreach (var filter in Enum.GetValues<ResampleFilter>())
+        {
+            var cropped = ImageTransforms.Crop(source, 0, 5, cropWidth, cropHeight);
+            var expected = Resampler.Resize(cropped, width, height, filter);
+            Assert.Equal(expected.Pixels, Resampler.ResizeCrop(source, 0, 5, cropWidth, cropHeight, width, height, filter).Pixels);
+        }
+    }
+
+    [Fact]
+    public void Same_size_is_a_copy()
+    {
+        var source = ImageFixtures.Synthetic(20, 10);
+        var result = Resampler.Resize(source, 20, 10);
+        Assert.Equal(source.Pixels, result.Pixels);
+        Assert.NotSame(source.Pixels, result.Pixels);
+    }
+
+    [Theory]
+    [InlineData(500, 375, 256, 341, 256)]
+    [InlineData(375, 500, 256, 256, 341)]
+    [InlineData(100, 100, 32, 32, 32)]
+    [InlineData(3, 7, 5, 5, 11)]
+    public void Shorter_side_gets_the_length(int width, int height, int side, int expectedWidth, int expectedHeight)
+    {
+        var result = Resampler.ResizeShorterSide(new RgbImage(width, height), side);
+        Assert.Equal((expectedWidth, expectedHeight), (result.Width, result.Height));
+    }
+
+    [Fact]
+    public void Refuses_empty_sizes_and_regions_outside()
+    {
+        var source = new RgbImage(10, 10);
+        Assert.Throws<VertebraException>(() => Resampler.Resize(source, 0, 5));
+        Assert.Throws<VertebraException>(() => Resampler.Resize(source, 5, 5, ResampleFilter.Box, new SourceBox(0, 0, 11, 10)));
+        Assert.Throws<VertebraException>(() => Resampler.Resize(source, 5, 5, ResampleFilter.Box, new SourceBox(4, 0, 4, 10)));
+        Assert.Throws<VertebraException>(() => Resampler.Resize(source, 5, 5, ResampleFilter.Box, new SourceBox(0, double.NaN, 4, 10)));
+        Assert.Throws<VertebraException>(() => Resampler.ResizeCrop(source, 8, 0, 3, 3, 5, 5));
+    }
+
+    private static (ImageFixtures.Expectation Expected, string[] Arguments) Parse(string line)
+    {
+        var expected = ImageFixtures.Parse(line);
+        return (expected, expected.Name.Split(':'));
+    }
+
+    private static ResampleFilter FilterOf(string[] arguments) => Enum.Parse<ResampleFilter>(arguments[1], ignoreCase: true);
+}
