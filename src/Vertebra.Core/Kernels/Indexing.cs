@@ -45,4 +45,50 @@ internal static unsafe class Indexing
             }
         });
     }
+
+    /// <summary>target[o, j, i] = source[o, index[o, j, i], i].</summary>
+    public static void Gather<T>(T* source, int axisSize, long* index, int indexCount, T* target, int outer, int inner) where T : unmanaged =>
+        RunLines(outer, indexCount, inner, (o, start, end) =>
+        {
+            var from = source + ((long)o * axisSize * inner);
+            for (var j = 0; j < indexCount; j++)
+            {
+                var line = (((long)o * indexCount) + j) * inner;
+                for (var i = start; i < end; i++)
+                    target[line + i] = from[(index[line + i] * inner) + i];
+            }
+        });
+
+    /// <summary>target[o, index[o, j, i], i] += source[o, j, i], in the order of j.</summary>
+    public static void ScatterAdd(float* target, int axisSize, long* index, int indexCount, float* source, int outer, int inner) =>
+        RunLines(outer, indexCount, inner, (o, start, end) =>
+        {
+            var to = target + ((long)o * axisSize * inner);
+            for (var j = 0; j < indexCount; j++)
+            {
+                var line = (((long)o * indexCount) + j) * inner;
+                for (var i = start; i < end; i++)
+                    to[(index[line + i] * inner) + i] += source[line + i];
+            }
+        });
+
+    /// <summary>Calls body(o, start, end) for every outer position and bands of the inner axis: bands share no element of either array.</summary>
+    private static void RunLines(int outer, int count, int inner, Action<int, int, int> body)
+    {
+        if (outer == 0 || inner == 0 || count == 0)
+            return;
+        const int Band = 1 << 10;
+        var bands = (inner + Band - 1) / Band;
+        var tasks = (long)outer * bands;
+        var perPart = Math.Max(Math.Max(1, (1 << 14) / ((long)count * Math.Min(Band, inner))), (tasks / int.MaxValue) + 1);
+        Workers.Run((int)((tasks + perPart - 1) / perPart), part =>
+        {
+            var end = Math.Min((part + 1) * perPart, tasks);
+            for (var task = part * perPart; task < end; task++)
+            {
+                var (o, band) = Math.DivRem(task, bands);
+                body((int)o, (int)band * Band, (int)Math.Min((band + 1) * Band, inner));
+            }
+        });
+    }
 }

@@ -33,6 +33,16 @@ public class ShapeOpTests
         { "IndexSelect: index 3 (element 1 of the index tensor) is outside axis 1 of shape [2, 3]", () => Ones(2, 3).IndexSelect(-1, Tensor.From(0L, 3L)) },
         { "IndexSelect: index -1 (element 0 of the index tensor) is outside axis 0 of shape [2, 3]", () => Ones(2, 3).IndexSelect(0, Tensor.From(-1L)) },
         { "IndexAdd: source must have shape [2, 2], got [2, 3]", () => Ones(2, 3).IndexAdd(1, Tensor.From(0L, 1L), Ones(2, 3)) },
+        { "Pad: before [1] and after [1] must name a count for each of the 2 axes of shape [2, 3]", () => Ones(2, 3).Pad([1], [1]) },
+        { "Pad: before [0, -1] and after [0, 0] must not be negative; cut with Slice", () => Ones(2, 3).Pad([0, -1], [0, 0]) },
+        { "Pad: Reflect can add at most 2 positions to axis 1 of shape [2, 3], not 3", () => Ones(2, 3).Pad([0, 0], [1, 3], PadMode.Reflect) },
+        { "Pad: Replicate can add at most 0 positions to axis 0 of shape [0], not 1", () => Ones(0).Pad([1], [0], PadMode.Replicate) },
+        { "Gather: index of shape [3, 1] must agree with shape [2, 3] in all axes but axis 1", () => Ones(2, 3).Gather(1, Tensor.Zeros([3, 1], DType.Int64)) },
+        { "Gather: index 3 (element 1 of the index tensor) is outside axis 1 of shape [2, 3]", () => Ones(2, 3).Gather(-1, Tensor.From([0L, 3L], [2, 1])) },
+        { "ScatterAdd: source must have shape [2, 1], got [2, 3]", () => Ones(2, 3).ScatterAdd(1, Tensor.Zeros([2, 1], DType.Int64), Ones(2, 3)) },
+        { "ScatterAdd: index -5 (element 1 of the index tensor) is outside axis 1 of shape [2, 3]", () => Ones(2, 3).ScatterAdd(1, Tensor.From([0L, -5L], [2, 1]), Ones(2, 1)) },
+        { "TopK: k = 4 must lie between 0 and 3, the size of axis 1 of shape [2, 3]", () => Ones(2, 3).TopK(4) },
+        { "OneHot: index 3 (element 0 of the index tensor) is outside axis 1 of shape [1, 3]", () => Tensor.From(3L).OneHot(3) },
     };
 
     [Theory]
