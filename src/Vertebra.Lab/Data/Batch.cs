@@ -1,0 +1,13 @@
+namespace Vertebra.Lab.Data;
+
+/// <summary>Inputs and labels of one step.</summary>
+/// <param name="Number">Place in the epoch, from 0.</param>
+/// <param name="Images">float32 [N, height, width, channels], normalised.</param>
+/// <param name="Labels">int64 [N].</param>
+/// <param name="Indices">Which images of the data set they are, N of them.</param>
+/// <param name="Wait">How long the taker had to wait for this batch.</param>
+public sealed record Batch(int Number, Tensor Images, Tensor Labels, IReadOnlyList<int> Indices, TimeSpan Wait)
+{
+    /// <summary>Number of images, N.</summary>
+    public int Count => Indices.Count;
+}

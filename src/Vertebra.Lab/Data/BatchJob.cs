@@ -1,0 +1,81 @@
+namespace Vertebra.Lab.Data;
+
+/// <summary>A batch in the making: threads claim its samples one by one.</summary>
+internal sealed class BatchJob
+{
+    private readonly SampleMaker _maker;
+    private readonly int _number;
+    private readonly int[] _order;
+    private readonly int _first;
+    private readonly int _epoch;
+    private readonly Tensor _images;
+    private readonly int[] _indices;
+    private int _claimed;
+    private int _finished;
+    private volatile Exception? _failure;
+
+    /// <param name="maker">Makes the samples.</param>
+    /// <param name="number">Place of the batch in the epoch.</param>
+    /// <param name="order">The epoch's order.</param>
+    /// <param name="first">Position of the first sample in it.</param>
+    /// <param name="count">Number of samples.</param>
+    /// <param name="epoch">Number of the epoch.</param>
+    public BatchJob(SampleMaker maker, int number, int[] order, int first, int count, int epoch)
+    {
+        (_maker, _number, _order, _first, _epoch) = (maker, number, order, first, epoch);
+        var form = maker.Preprocessing;
+        _images = Tensor.Empty([count, form.Height, form.Width, form.Channels]);
+        _indices = new int[count];
+    }
+
+    /// <summary>True when some thread has, or had, every sample in hand.</summary>
+    public bool IsClaimed => Volatile.Read(ref _claimed) >= _indices.Length;
+
+    /// <summary>True when every sample is made, or making one failed.</summary>
+    public bool IsDone => Volatile.Read(ref _finished) >= _indices.Length || _failure is not null;
+
+    /// <summary>Makes one more sample, unless all are claimed.</summary>
+    /// <returns>True when this was the last one to be finished.</returns>
+    public bool MakeOne()
+    {
+        var i = Interlocked.Increment(ref _claimed) - 1;
+        if (i >= _indices.Length)
+            return false;
+        try
+        {
+            var length = _maker.InputLength;
+            _indices[i] = _maker.Make(_order, _first + i, _epoch, _images.AsSpan<float>().Slice(i * length, length));
+        }
+        catch (Exception e)
+        {
+            _failure = e;
+        }
+        return Interlocked.Increment(ref _finished) == _indices.Length || _failure is not null;
+    }
+
+    /// <summary>The finished batch; null when nothing of it can be read.</summary>
+    public Batch? ToBatch(TimeSpan wait)
+    {
+        if (_failure is { } failure)
+            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(failure);
+        _images.MarkWritten();
+        var (images, indices) = Array.TrueForAll(_indices, i => i >= 0) ? (_images, _indices) : WithoutBroken();
+        if (indices.Length == 0)
+            return null;
+        var labels = Tensor.From(Array.ConvertAll(indices, _maker.Label), [indices.Length]);
+        return new(_number, images, labels, indices, wait);
+    }
+
+    private (Tensor, int[]) WithoutBroken()
+    {
+        var places = Enumerable.Range(0, _indices.Length).Where(i => _indices[i] >= 0).ToArray();
+        var form = _maker.Preprocessing;
+        var images = Tensor.Empty([places.Length, form.Height, form.Width, form.Channels]);
+        var length = _maker.InputLength;
+        for (var i = 0; i < places.Length; i++)
+            _images.AsSpan<float>().Slice(places[i] * length, length).CopyTo(images.AsSpan<float>()[(i * length)..]);
+        GC.KeepAlive(_images);
+        images.MarkWritten();
+        return (images, Array.ConvertAll(places, i => _indices[i]));
+    }
+}

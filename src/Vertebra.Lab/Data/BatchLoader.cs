@@ -1,0 +1,68 @@
+using System.Diagnostics;
+
+namespace Vertebra.Lab.Data;
+
+/// <summary>
+/// Goes through a data set in batches that other threads make ahead. Epoch, seed and position decide a batch, bit for
+/// bit: not the number of threads, not what was cached, not where an epoch was taken up again.
+/// </summary>
+public sealed class BatchLoader
+{
+    private readonly IImageDataset _dataset;
+    private readonly LoaderOptions _options;
+    private readonly SampleMaker _maker;
+
+    /// <param name="dataset">Where the images come from.</param>
+    /// <param name="transform">What makes them inputs.</param>
+    /// <param name="options">Batch size, order, threads.</param>
+    /// <exception cref="VertebraException">An option is out of range, or the set has too few images for one batch.</exception>
+    public BatchLoader(IImageDataset dataset, InputTransform transform, LoaderOptions options)
+    {
+        if (options.BatchSize < 1)
+            throw new VertebraException($"batch size {options.BatchSize} must be at least 1");
+        if (options.Prefetch < 1 || options.Workers < 0)
+            throw new VertebraException($"loader: prefetch {options.Prefetch} must be at least 1 and workers {options.Workers} at least 0");
+        if (options.DropLast && dataset.Count < options.BatchSize)
+            throw new VertebraException($"{dataset.Identity}: fewer images than one batch of {options.BatchSize}; use a batch size of at most {dataset.Count}");
+        (_dataset, _options) = (dataset, options);
+        _maker = new(dataset, transform, options);
+    }
+
+    /// <summary>Number of batches in an epoch.</summary>
+    public int BatchesPerEpoch => _options.DropLast ? _dataset.Count / _options.BatchSize : (_dataset.Count + _options.BatchSize - 1) / _options.BatchSize;
+
+    /// <summary>Images that could not be read so far: each counts once, however often it was tried.</summary>
+    public int BrokenCount => _maker.BrokenCount;
+
+    /// <summary>
+    /// The batches of an epoch. An evaluation batch of broken images only is left out. Ending the enumeration early ends
+    /// the threads behind it.
+    /// </summary>
+    /// <param name="epoch">Number of the epoch, from 0; decides order, crops and flips.</param>
+    /// <param name="firstBatch">Where to begin, to take up an interrupted epoch.</param>
+    /// <param name="cancellation">Ends the enumeration with <see cref="OperationCanceledException"/>.</param>
+    public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0, CancellationToken cancellation = default)
+    {
+        var order = _options.Shuffle ? SampleOrder.Shuffled(_dataset.Count, _options.Seed, epoch) : SampleOrder.Sequential(_dataset.Count);
+        using var pipeline = new BatchPipeline(WorkerCount, cancellation);
+        var next = firstBatch;
+        for (var number = firstBatch; number < BatchesPerEpoch; number++)
+        {
+            for (; next < BatchesPerEpoch && next <= number + _options.Prefetch; next++)
+                pipeline.Add(Job(next));
+            var start = Stopwatch.GetTimestamp();
+            var job = pipeline.TakeFirst();
+            _maker.DrainWarnings();
+            if (job.ToBatch(Stopwatch.GetElapsedTime(start)) is { } batch)
+                yield return batch;
+        }
+
+        BatchJob Job(int number)
+        {
+            var first = number * _options.BatchSize;
+            return new(_maker, number, order, first, Math.Min(_options.BatchSize, _dataset.Count - first), epoch);
+        }
+    }
+
+    private int WorkerCount => _options.Workers ?? (_dataset.IsInMemory ? 1 : Math.Clamp(Environment.ProcessorCount / 2, 1, 8));
+}

@@ -1,0 +1,29 @@
+namespace Vertebra.Lab.Data;
+
+/// <summary>Opens data sets by name.</summary>
+public static class DatasetFactory
+{
+    private delegate IImageDataset Opener(string directory, DatasetSplit split, DatasetOptions options);
+
+    private static readonly SortedDictionary<string, Opener> Openers = new(StringComparer.Ordinal)
+    {
+        ["folder"] = FolderDataset.Open,
+        ["cifar10"] = (directory, split, _) => new CifarDataset(directory, 10, split == DatasetSplit.Train),
+        ["cifar100"] = (directory, split, _) => new CifarDataset(directory, 100, split == DatasetSplit.Train),
+        ["mnist"] = (directory, split, _) => new IdxDataset(directory, fashion: false, split == DatasetSplit.Train),
+        ["fashion-mnist"] = (directory, split, _) => new IdxDataset(directory, fashion: true, split == DatasetSplit.Train),
+    };
+
+    /// <summary>The names that <see cref="Open"/> knows, sorted.</summary>
+    public static IReadOnlyCollection<string> Names => Openers.Keys;
+
+    /// <summary>Opens one split of a data set.</summary>
+    /// <param name="name">One of <see cref="Names"/>.</param>
+    /// <param name="directory">Where its files are.</param>
+    /// <param name="split">Which images.</param>
+    /// <param name="options">What else there is to say; null for nothing.</param>
+    /// <exception cref="VertebraException">The name is unknown, or the data set is missing, incomplete or damaged.</exception>
+    public static IImageDataset Open(string name, string directory, DatasetSplit split, DatasetOptions? options = null) =>
+        Openers.TryGetValue(name, out var open) ? open(directory, split, options ?? new())
+            : throw new VertebraException($"unknown data set \"{name}\"; there are {string.Join(", ", Names)}");
+}

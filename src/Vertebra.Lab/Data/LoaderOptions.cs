@@ -1,0 +1,51 @@
+namespace Vertebra.Lab.Data;
+
+/// <summary>What becomes of an image that cannot be read.</summary>
+public enum BrokenImages
+{
+    /// <summary>The next readable image in the epoch's order takes its place, so that batches keep their size: for training.</summary>
+    Replace,
+
+    /// <summary>Its place is left out of the batch; whoever judges counts it as an error: for evaluation.</summary>
+    LeaveOut,
+}
+
+/// <summary>How a <see cref="BatchLoader"/> goes through a data set.</summary>
+public sealed record LoaderOptions
+{
+    /// <summary>Images in a batch, at least 1.</summary>
+    public int BatchSize { get; init; } = 128;
+
+    /// <summary>A new order each epoch, drawn by <see cref="Seed"/> and epoch.</summary>
+    public bool Shuffle { get; init; }
+
+    /// <summary>Leave out a last batch that is not full.</summary>
+    public bool DropLast { get; init; }
+
+    /// <summary>Seed of order, crops and flips.</summary>
+    public ulong Seed { get; init; } = 42;
+
+    public BrokenImages Broken { get; init; }
+
+    /// <summary>
+    /// Threads beside the one that takes the batches, which helps whenever it would have to wait. Null: one for sets in
+    /// memory, otherwise one for every two processors, at most 8. Zero: the taking thread does everything.
+    /// </summary>
+    public int? Workers { get; init; }
+
+    /// <summary>Batches made ahead, at least 1.</summary>
+    public int Prefetch { get; init; } = 2;
+
+    /// <summary>Most memory for decoded images that are kept for later epochs, in bytes.</summary>
+    public long CacheBytes { get; init; } = 512L << 20;
+
+    /// <summary>Told, once for each, which image cannot be read and why; called on the thread that takes the batches.</summary>
+    public Action<string>? Warn { get; init; }
+
+    /// <summary>The usual way to train: shuffled, full batches only, broken images replaced.</summary>
+    public static LoaderOptions ForTraining(int batchSize, ulong seed) =>
+        new() { BatchSize = batchSize, Seed = seed, Shuffle = true, DropLast = true, Broken = BrokenImages.Replace };
+
+    /// <summary>The usual way to judge: in order, every image once, broken ones left out.</summary>
+    public static LoaderOptions ForEvaluation(int batchSize) => new() { BatchSize = batchSize, Broken = BrokenImages.LeaveOut };
+}
