@@ -1,1 +1,15 @@
-return 0;
+using System.CommandLine;
+using Vertebra.Cli;
+
+var root = new RootCommand(
+    """
+    Vertebra: pick, train, check and ship vision backbones in pure C#.
+
+    A first run, without any data of your own:
+      vertebra train --model resnet20_cifar --epochs 5
+
+    Every verb explains itself with --help.
+    """);
+foreach (var verb in Verbs.All())
+    root.Subcommands.Add(verb);
+return Host.Run(root, args);

@@ -38,28 +38,60 @@ internal unsafe struct TileJob
     /// <summary>Where each tap starts in A.</summary>
     public nint* TapOffsets;
 
-    /// <summary>From one row of the tile to the next in A, when A is read <see cref="AlongDepth"/>.</summary>
+    /// <summary>From one row of the tile to the next in A; not used <see cref="AcrossDepth"/>.</summary>
     public nint RowStride;
 
-    /// <summary>From one depth to the next in A, when A is read <see cref="AcrossDepth"/>.</summary>
+    /// <summary>From one depth to the next in A; not used <see cref="AlongDepth"/>.</summary>
     public nint DepthStride;
 
     /// <summary>From one depth to the next in B.</summary>
     public nint BStride;
 
-    /// <summary>What B skips after the last depth of a tap.</summary>
-    public nint BTapSkip;
+    /// <summary>Where each tap starts in B; null when B goes on from tap to tap.</summary>
+    public nint* TapOffsetsB;
+
     public nint TargetStride;
 
     /// <summary>Zero repeats one row: a bias, or zeros.</summary>
     public nint SourceStride;
 }
 
-/// <summary>A has its depth contiguous and its rows <see cref="TileJob.RowStride"/> apart: a row-major matrix, or the pixels of an image.</summary>
-internal readonly struct AlongDepth : IConstant { public static int Value => 1; }
+/// <summary>How a tile reads A.</summary>
+internal interface ITileOrder
+{
+    /// <summary>A row of A is <see cref="TileJob.RowStride"/> after the row before; else rows are contiguous numbers.</summary>
+    static abstract bool RowsApart { get; }
 
-/// <summary>A has its rows contiguous and its depth <see cref="TileJob.DepthStride"/> apart: a transposed matrix, or channels summed over pixels.</summary>
-internal readonly struct AcrossDepth : IConstant { public static int Value => 0; }
+    /// <summary>The next depth of A is the next number; else it is <see cref="TileJob.DepthStride"/> away.</summary>
+    static abstract bool DepthContiguous { get; }
+
+    /// <summary>A holds a vector, multiplied lane by lane, where it else holds a number for all lanes.</summary>
+    static abstract bool Lanewise { get; }
+}
+
+/// <summary>A row-major matrix, or the pixels of an image with their channels summed over.</summary>
+internal readonly struct AlongDepth : ITileOrder
+{
+    public static bool RowsApart => true;
+    public static bool DepthContiguous => true;
+    public static bool Lanewise => false;
+}
+
+/// <summary>A transposed matrix, or channels of an image summed over pixels.</summary>
+internal readonly struct AcrossDepth : ITileOrder
+{
+    public static bool RowsApart => false;
+    public static bool DepthContiguous => false;
+    public static bool Lanewise => false;
+}
+
+/// <summary>Pixels of an image of which every channel is on its own: depthwise convolution. One vector wide only.</summary>
+internal readonly struct ByLane : ITileOrder
+{
+    public static bool RowsApart => true;
+    public static bool DepthContiguous => false;
+    public static bool Lanewise => true;
+}
 
 /// <summary>
 /// The register tile under every matrix product and convolution: up to 14 rows of one or two vectors, summed in registers.
@@ -76,24 +108,24 @@ internal static unsafe class TileKernel
     public static void Run<TVector, TColumns, TOrder>(int rows, TileJob* job, byte* a, byte* b, byte* source, byte* target)
         where TVector : unmanaged, IVector<TVector>
         where TColumns : IConstant
-        where TOrder : IConstant
+        where TOrder : ITileOrder
     {
         switch (rows)
         {
-            case 1: Run<TVector, N1, TColumns, TOrder>(job, a, b, source, target); break;
-            case 2: Run<TVector, N2, TColumns, TOrder>(job, a, b, source, target); break;
-            case 3: Run<TVector, N3, TColumns, TOrder>(job, a, b, source, target); break;
-            case 4: Run<TVector, N4, TColumns, TOrder>(job, a, b, source, target); break;
-            case 5: Run<TVector, N5, TColumns, TOrder>(job, a, b, source, target); break;
-            case 6: Run<TVector, N6, TColumns, TOrder>(job, a, b, source, target); break;
-            case 7: Run<TVector, N7, TColumns, TOrder>(job, a, b, source, target); break;
-            case 8: Run<TVector, N8, TColumns, TOrder>(job, a, b, source, target); break;
-            case 9: Run<TVector, N9, TColumns, TOrder>(job, a, b, source, target); break;
-            case 10: Run<TVector, N10, TColumns, TOrder>(job, a, b, source, target); break;
-            case 11: Run<TVector, N11, TColumns, TOrder>(job, a, b, source, target); break;
-            case 12: Run<TVector, N12, TColumns, TOrder>(job, a, b, source, target); break;
-            case 13: Run<TVector, N13, TColumns, TOrder>(job, a, b, source, target); break;
-            case 14: Run<TVector, N14, TColumns, TOrder>(job, a, b, source, target); break;
+            case 1: Tile<TVector, N1, TColumns, TOrder>(job, a, b, source, target); break;
+            case 2: Tile<TVector, N2, TColumns, TOrder>(job, a, b, source, target); break;
+            case 3: Tile<TVector, N3, TColumns, TOrder>(job, a, b, source, target); break;
+            case 4: Tile<TVector, N4, TColumns, TOrder>(job, a, b, source, target); break;
+            case 5: Tile<TVector, N5, TColumns, TOrder>(job, a, b, source, target); break;
+            case 6: Tile<TVector, N6, TColumns, TOrder>(job, a, b, source, target); break;
+            case 7: Tile<TVector, N7, TColumns, TOrder>(job, a, b, source, target); break;
+            case 8: Tile<TVector, N8, TColumns, TOrder>(job, a, b, source, target); break;
+            case 9: Tile<TVector, N9, TColumns, TOrder>(job, a, b, source, target); break;
+            case 10: Tile<TVector, N10, TColumns, TOrder>(job, a, b, source, target); break;
+            case 11: Tile<TVector, N11, TColumns, TOrder>(job, a, b, source, target); break;
+            case 12: Tile<TVector, N12, TColumns, TOrder>(job, a, b, source, target); break;
+            case 13: Tile<TVector, N13, TColumns, TOrder>(job, a, b, source, target); break;
+            case 14: Tile<TVector, N14, TColumns, TOrder>(job, a, b, source, target); break;
             default: throw new ArgumentOutOfRangeException(nameof(rows));
         }
     }
@@ -101,11 +133,11 @@ internal static unsafe class TileKernel
     // Accumulators c (first vector) and d (second vector) of rows 0..13; those beyond TRows and TColumns are never used and
     // vanish. Rows 0..6 are reached from p and 7..13 from q with the scaled addressing of x86 (s, 2s, 3s, 4s, 5s, 6s).
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Run<TVector, TRows, TColumns, TOrder>(TileJob* job, byte* a, byte* b, byte* source, byte* target)
+    private static void Tile<TVector, TRows, TColumns, TOrder>(TileJob* job, byte* a, byte* b, byte* source, byte* target)
         where TVector : unmanaged, IVector<TVector>
         where TRows : IConstant
         where TColumns : IConstant
-        where TOrder : IConstant
+        where TOrder : ITileOrder
     {
         var second = TVector.Count * sizeof(float);
         var stride = job->SourceStride;
@@ -124,408 +156,160 @@ internal static unsafe class TileKernel
         TVector c12 = default, d12 = default;
         TVector c13 = default, d13 = default;
         if (TRows.Value > 0)
-        {
-            c0 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d0 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c0, ref d0);
         if (TRows.Value > 1)
-        {
-            c1 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d1 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c1, ref d1);
         if (TRows.Value > 2)
-        {
-            c2 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d2 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c2, ref d2);
         if (TRows.Value > 3)
-        {
-            c3 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d3 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c3, ref d3);
         if (TRows.Value > 4)
-        {
-            c4 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d4 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c4, ref d4);
         if (TRows.Value > 5)
-        {
-            c5 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d5 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c5, ref d5);
         if (TRows.Value > 6)
-        {
-            c6 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d6 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c6, ref d6);
         if (TRows.Value > 7)
-        {
-            c7 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d7 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c7, ref d7);
         if (TRows.Value > 8)
-        {
-            c8 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d8 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c8, ref d8);
         if (TRows.Value > 9)
-        {
-            c9 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d9 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c9, ref d9);
         if (TRows.Value > 10)
-        {
-            c10 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d10 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c10, ref d10);
         if (TRows.Value > 11)
-        {
-            c11 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d11 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c11, ref d11);
         if (TRows.Value > 12)
-        {
-            c12 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d12 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c12, ref d12);
         if (TRows.Value > 13)
-        {
-            c13 = TVector.Load((float*)source);
-            if (TColumns.Value > 1)
-                d13 = TVector.Load((float*)(source + second));
-            source += stride;
-        }
+            Load<TVector, TColumns>(ref source, stride, ref c13, ref d13);
 
         var taps = job->Taps;
         var bStride = job->BStride;
-        var tapSkip = job->BTapSkip;
-        var s = TOrder.Value != 0 ? job->RowStride : 0;
-        var s3 = TOrder.Value != 0 && TRows.Value > 3 ? 3 * s : 0;
-        var s5 = TOrder.Value != 0 && TRows.Value > 5 ? 5 * s : 0;
-        var depthStride = TOrder.Value != 0 ? sizeof(float) : job->DepthStride;
+        var tapOffsetsB = job->TapOffsetsB;
+        var firstB = b;
+        var s = TOrder.RowsApart ? job->RowStride : 0;
+        var s3 = TOrder.RowsApart && TRows.Value > 3 ? 3 * s : 0;
+        var s5 = TOrder.RowsApart && TRows.Value > 5 ? 5 * s : 0;
+        var depthStride = TOrder.DepthContiguous ? sizeof(float) : job->DepthStride;
         for (var tap = 0; tap < taps; tap++)
         {
             var p = a + job->TapOffsets[tap];
-            var q = TOrder.Value != 0 && TRows.Value > 7 ? p + 7 * s : p;
+            var q = TOrder.RowsApart && TRows.Value > 7 ? p + 7 * s : p;
+            if (tapOffsetsB != null)
+                b = firstB + tapOffsetsB[tap];
             for (var depth = job->Depth; depth > 0; depth--)
             {
                 var u = TVector.Load((float*)b);
                 var v = TColumns.Value > 1 ? TVector.Load((float*)(b + second)) : default;
-                TVector x;
+
                 if (TRows.Value > 0)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c0 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? p : p + 0), u, c0);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? p : p + 0));
-                        c0 = TVector.Fma(x, u, c0);
-                        d0 = TVector.Fma(x, v, d0);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p : p + 0 * sizeof(float)), u, v, ref c0, ref d0);
                 if (TRows.Value > 1)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c1 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? p + s : p + 4), u, c1);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? p + s : p + 4));
-                        c1 = TVector.Fma(x, u, c1);
-                        d1 = TVector.Fma(x, v, d1);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + s : p + 1 * sizeof(float)), u, v, ref c1, ref d1);
                 if (TRows.Value > 2)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c2 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? p + 2 * s : p + 8), u, c2);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? p + 2 * s : p + 8));
-                        c2 = TVector.Fma(x, u, c2);
-                        d2 = TVector.Fma(x, v, d2);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + 2 * s : p + 2 * sizeof(float)), u, v, ref c2, ref d2);
                 if (TRows.Value > 3)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c3 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? p + s3 : p + 12), u, c3);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? p + s3 : p + 12));
-                        c3 = TVector.Fma(x, u, c3);
-                        d3 = TVector.Fma(x, v, d3);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + s3 : p + 3 * sizeof(float)), u, v, ref c3, ref d3);
                 if (TRows.Value > 4)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c4 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? p + 4 * s : p + 16), u, c4);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? p + 4 * s : p + 16));
-                        c4 = TVector.Fma(x, u, c4);
-                        d4 = TVector.Fma(x, v, d4);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + 4 * s : p + 4 * sizeof(float)), u, v, ref c4, ref d4);
                 if (TRows.Value > 5)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c5 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? p + s5 : p + 20), u, c5);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? p + s5 : p + 20));
-                        c5 = TVector.Fma(x, u, c5);
-                        d5 = TVector.Fma(x, v, d5);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + s5 : p + 5 * sizeof(float)), u, v, ref c5, ref d5);
                 if (TRows.Value > 6)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c6 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? p + 2 * s3 : p + 24), u, c6);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? p + 2 * s3 : p + 24));
-                        c6 = TVector.Fma(x, u, c6);
-                        d6 = TVector.Fma(x, v, d6);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + 2 * s3 : p + 6 * sizeof(float)), u, v, ref c6, ref d6);
                 if (TRows.Value > 7)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c7 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? q : p + 28), u, c7);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? q : p + 28));
-                        c7 = TVector.Fma(x, u, c7);
-                        d7 = TVector.Fma(x, v, d7);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q : p + 7 * sizeof(float)), u, v, ref c7, ref d7);
                 if (TRows.Value > 8)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c8 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? q + s : p + 32), u, c8);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? q + s : p + 32));
-                        c8 = TVector.Fma(x, u, c8);
-                        d8 = TVector.Fma(x, v, d8);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + s : p + 8 * sizeof(float)), u, v, ref c8, ref d8);
                 if (TRows.Value > 9)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c9 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? q + 2 * s : p + 36), u, c9);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? q + 2 * s : p + 36));
-                        c9 = TVector.Fma(x, u, c9);
-                        d9 = TVector.Fma(x, v, d9);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + 2 * s : p + 9 * sizeof(float)), u, v, ref c9, ref d9);
                 if (TRows.Value > 10)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c10 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? q + s3 : p + 40), u, c10);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? q + s3 : p + 40));
-                        c10 = TVector.Fma(x, u, c10);
-                        d10 = TVector.Fma(x, v, d10);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + s3 : p + 10 * sizeof(float)), u, v, ref c10, ref d10);
                 if (TRows.Value > 11)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c11 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? q + 4 * s : p + 44), u, c11);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? q + 4 * s : p + 44));
-                        c11 = TVector.Fma(x, u, c11);
-                        d11 = TVector.Fma(x, v, d11);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + 4 * s : p + 11 * sizeof(float)), u, v, ref c11, ref d11);
                 if (TRows.Value > 12)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c12 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? q + s5 : p + 48), u, c12);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? q + s5 : p + 48));
-                        c12 = TVector.Fma(x, u, c12);
-                        d12 = TVector.Fma(x, v, d12);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + s5 : p + 12 * sizeof(float)), u, v, ref c12, ref d12);
                 if (TRows.Value > 13)
-                {
-                    if (TColumns.Value == 1)
-                    {
-                        c13 = TVector.FmaBroadcast((float*)(TOrder.Value != 0 ? q + 2 * s3 : p + 52), u, c13);
-                    }
-                    else
-                    {
-                        x = TVector.Create(*(float*)(TOrder.Value != 0 ? q + 2 * s3 : p + 52));
-                        c13 = TVector.Fma(x, u, c13);
-                        d13 = TVector.Fma(x, v, d13);
-                    }
-                }
+                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + 2 * s3 : p + 13 * sizeof(float)), u, v, ref c13, ref d13);
                 b += bStride;
                 p += depthStride;
-                if (TOrder.Value != 0 && TRows.Value > 7)
+                if (TOrder.RowsApart && TRows.Value > 7)
                     q += depthStride;
             }
-            b += tapSkip;
         }
 
         stride = job->TargetStride;
         if (TRows.Value > 0)
-        {
-            c0.Store((float*)target);
-            if (TColumns.Value > 1)
-                d0.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c0, d0);
         if (TRows.Value > 1)
-        {
-            c1.Store((float*)target);
-            if (TColumns.Value > 1)
-                d1.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c1, d1);
         if (TRows.Value > 2)
-        {
-            c2.Store((float*)target);
-            if (TColumns.Value > 1)
-                d2.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c2, d2);
         if (TRows.Value > 3)
-        {
-            c3.Store((float*)target);
-            if (TColumns.Value > 1)
-                d3.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c3, d3);
         if (TRows.Value > 4)
-        {
-            c4.Store((float*)target);
-            if (TColumns.Value > 1)
-                d4.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c4, d4);
         if (TRows.Value > 5)
-        {
-            c5.Store((float*)target);
-            if (TColumns.Value > 1)
-                d5.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c5, d5);
         if (TRows.Value > 6)
-        {
-            c6.Store((float*)target);
-            if (TColumns.Value > 1)
-                d6.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c6, d6);
         if (TRows.Value > 7)
-        {
-            c7.Store((float*)target);
-            if (TColumns.Value > 1)
-                d7.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c7, d7);
         if (TRows.Value > 8)
-        {
-            c8.Store((float*)target);
-            if (TColumns.Value > 1)
-                d8.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c8, d8);
         if (TRows.Value > 9)
-        {
-            c9.Store((float*)target);
-            if (TColumns.Value > 1)
-                d9.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c9, d9);
         if (TRows.Value > 10)
-        {
-            c10.Store((float*)target);
-            if (TColumns.Value > 1)
-                d10.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c10, d10);
         if (TRows.Value > 11)
-        {
-            c11.Store((float*)target);
-            if (TColumns.Value > 1)
-                d11.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c11, d11);
         if (TRows.Value > 12)
-        {
-            c12.Store((float*)target);
-            if (TColumns.Value > 1)
-                d12.Store((float*)(target + second));
-            target += stride;
-        }
+            Store<TVector, TColumns>(ref target, stride, c12, d12);
         if (TRows.Value > 13)
+            Store<TVector, TColumns>(ref target, stride, c13, d13);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Step<TVector, TColumns, TOrder>(float* a, TVector u, TVector v, ref TVector c, ref TVector d)
+        where TVector : unmanaged, IVector<TVector>
+        where TColumns : IConstant
+        where TOrder : ITileOrder
+    {
+        if (TOrder.Lanewise)
         {
-            c13.Store((float*)target);
-            if (TColumns.Value > 1)
-                d13.Store((float*)(target + second));
-            target += stride;
+            c = TVector.FmaLoad(a, u, c);
         }
+        else if (TColumns.Value == 1)
+        {
+            c = TVector.FmaBroadcast(a, u, c);
+        }
+        else
+        {
+            var x = TVector.Create(*a);
+            c = TVector.Fma(x, u, c);
+            d = TVector.Fma(x, v, d);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Load<TVector, TColumns>(ref byte* source, nint stride, ref TVector c, ref TVector d)
+        where TVector : unmanaged, IVector<TVector>
+        where TColumns : IConstant
+    {
+        c = TVector.Load((float*)source);
+        if (TColumns.Value > 1)
+            d = TVector.Load((float*)source + TVector.Count);
+        source += stride;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Store<TVector, TColumns>(ref byte* target, nint stride, TVector c, TVector d)
+        where TVector : unmanaged, IVector<TVector>
+        where TColumns : IConstant
+    {
+        c.Store((float*)target);
+        if (TColumns.Value > 1)
+            d.Store((float*)target + TVector.Count);
+        target += stride;
     }
 }

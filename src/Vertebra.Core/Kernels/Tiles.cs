@@ -7,7 +7,7 @@ namespace Vertebra.Kernels;
 internal static unsafe class Tiles
 {
     // One row of zeros as the source of tiles that start from nothing.
-    private static readonly float* Zeros = (float*)NativeMemory.AllocZeroed(64, sizeof(float));
+    internal static readonly float* Zeros = (float*)NativeMemory.AllocZeroed(64, sizeof(float));
 
     /// <summary>
     /// Computes <paramref name="rows"/> × <paramref name="lanes"/> elements of C. The strides of <paramref name="job"/> that concern
@@ -17,7 +17,7 @@ internal static unsafe class Tiles
     public static void Run<TVector, TOrder>(
         TileJob* job, int rows, nint rowStep, int lanes, float* a, float* b, float* bias, float* c, nint ldc, bool accumulate)
         where TVector : unmanaged, IVector<TVector>
-        where TOrder : IConstant
+        where TOrder : ITileOrder
     {
         var columns = lanes > TVector.Count ? 2 : 1;
         // Tiles of nearly equal height: 16 rows are 8 + 8, not 14 + 2.
@@ -43,9 +43,9 @@ internal static unsafe class Tiles
 
     private static void RunTile<TVector, TOrder>(TileJob* job, int height, int columns, byte* a, byte* b, float* source, float* target)
         where TVector : unmanaged, IVector<TVector>
-        where TOrder : IConstant
+        where TOrder : ITileOrder
     {
-        if (columns == 2)
+        if (columns == 2 && !TOrder.Lanewise)
             TileKernel.Run<TVector, N2, TOrder>(height, job, a, b, (byte*)source, (byte*)target);
         else
             TileKernel.Run<TVector, N1, TOrder>(height, job, a, b, (byte*)source, (byte*)target);
@@ -56,7 +56,7 @@ internal static unsafe class Tiles
     private static void RunPartial<TVector, TOrder>(
         TileJob* job, int height, int lanes, int columns, byte* a, byte* b, float* bias, float* c, nint ldc, bool accumulate)
         where TVector : unmanaged, IVector<TVector>
-        where TOrder : IConstant
+        where TOrder : ITileOrder
     {
         var width = columns * TVector.Count;
         var copy = stackalloc float[14 * 32];

@@ -26,6 +26,9 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
 
     /// <summary><see cref="Fma"/> with one number in memory for all lanes of a: lets the compiler read it inside the instruction.</summary>
     static abstract TSelf FmaBroadcast(float* a, TSelf b, TSelf c);
+
+    /// <summary><see cref="Fma"/> with a vector in memory for a: lets the compiler read it inside the instruction.</summary>
+    static abstract TSelf FmaLoad(float* a, TSelf b, TSelf c);
     static abstract TSelf operator +(TSelf a, TSelf b);
     static abstract TSelf operator -(TSelf a, TSelf b);
     static abstract TSelf operator *(TSelf a, TSelf b);
@@ -100,6 +103,9 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 FmaBroadcast(float* a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(Vector512.Create(*a), b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 FmaLoad(float* a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(Vector512.Load(a), b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 operator +(V512 a, V512 b) => new(a._v + b._v);
@@ -181,6 +187,9 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     public static V256 FmaBroadcast(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Vector256.Create(*a), b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 FmaLoad(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Vector256.Load(a), b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 operator +(V256 a, V256 b) => new(a._v + b._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -260,6 +269,9 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     public static V128 FmaBroadcast(float* a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(Vector128.Create(*a), b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 FmaLoad(float* a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(Vector128.Load(a), b._v, c._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 operator +(V128 a, V128 b) => new(a._v + b._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -327,6 +339,7 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
     public void Store(float* target) => *target = _v;
     public static V1 Fma(V1 a, V1 b, V1 c) => new(float.MultiplyAddEstimate(a._v, b._v, c._v));
     public static V1 FmaBroadcast(float* a, V1 b, V1 c) => new(float.MultiplyAddEstimate(*a, b._v, c._v));
+    public static V1 FmaLoad(float* a, V1 b, V1 c) => new(float.MultiplyAddEstimate(*a, b._v, c._v));
     public static V1 operator +(V1 a, V1 b) => new(a._v + b._v);
     public static V1 operator -(V1 a, V1 b) => new(a._v - b._v);
     public static V1 operator *(V1 a, V1 b) => new(a._v * b._v);

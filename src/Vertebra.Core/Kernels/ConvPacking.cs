@@ -1,0 +1,159 @@
+namespace Vertebra.Kernels;
+
+/// <summary>Which product a packed weight serves.</summary>
+internal enum ConvUse
+{
+    /// <summary>The forward pass.</summary>
+    Forward,
+
+    /// <summary>The input gradient, which is also the transposed convolution.</summary>
+    InputGradient,
+}
+
+/// <summary>
+/// Rearranges convolution weights [OC, C / groups, KH, KW] for <see cref="TapConv"/> (panels of [taps · depth, lanes] for each group;
+/// for the input gradient, one after another for each phase of the stride) and for <see cref="DepthwiseConv"/> ([KH · KW, OC]).
+/// </summary>
+internal static unsafe class ConvPacking
+{
+    /// <summary>Numbers that the packed form takes.</summary>
+    public static long Size(in ConvShape shape, ConvUse use)
+    {
+        if (shape.IsDepthwise)
+            return shape.WeightCount;
+        var (depth, lanes) = use == ConvUse.Forward ? (shape.GroupC, shape.GroupOC) : (shape.GroupOC, shape.GroupC);
+        return (long)shape.Groups * shape.KH * shape.KW * depth * PaddedLanes(lanes);
+    }
+
+    /// <summary>The instruction level for a group of so many output channels: no wider than they fill.</summary>
+    public static SimdLevel LevelFor(int lanes)
+    {
+        var level = lanes <= 4 ? SimdLevel.Vector128 : lanes <= 8 ? SimdLevel.Vector256 : SimdLevel.Vector512;
+        return level < Simd.Level ? level : Simd.Level;
+    }
+
+    /// <summary>Packs <paramref name="weight"/> to <paramref name="target"/>, <see cref="Size"/> numbers.</summary>
+    public static void Pack(in ConvShape shape, ConvUse use, float* weight, float* target)
+    {
+        if (shape.IsDepthwise)
+        {
+            Transpose.Run(shape.OC, shape.KH * shape.KW, weight, shape.KH * shape.KW, target, shape.OC);
+            return;
+        }
+        if (use == ConvUse.Forward)
+        {
+            PackGrid(shape, TapGrid.Forward(shape), use, weight, target);
+            return;
+        }
+        foreach (var (row, column) in Phases(shape))
+        {
+            var grid = TapGrid.Phase(shape, row, column);
+            PackGrid(shape, grid, use, weight, target);
+            target += PhaseSize(shape, grid);
+        }
+    }
+
+    /// <summary>The phases of the input gradient, in the order of their packed weights.</summary>
+    public static IEnumerable<(int Row, int Column)> Phases(ConvShape shape)
+    {
+        for (var row = 0; row < shape.StrideH; row++)
+        {
+            for (var column = 0; column < shape.StrideW; column++)
+                yield return (row, column);
+        }
+    }
+
+    /// <summary>Numbers that the packed weights of one phase of the input gradient take.</summary>
+    public static nint PhaseSize(in ConvShape shape, in TapGrid grid) =>
+        (nint)shape.Groups * grid.Count * shape.GroupOC * PaddedLanes(shape.GroupC);
+
+    private static int PaddedLanes(int lanes) => LevelFor(lanes) switch
+    {
+        SimdLevel.Vector512 => Panels.PaddedColumns<V512>(lanes),
+        SimdLevel.Vector256 => Panels.PaddedColumns<V256>(lanes),
+        SimdLevel.Vector128 => Panels.PaddedColumns<V128>(lanes),
+        _ => Panels.PaddedColumns<V1>(lanes),
+    };
+
+    private static void PackGrid(in ConvShape shape, TapGrid grid, ConvUse use, float* weight, float* target)
+    {
+        switch (LevelFor(use == ConvUse.Forward ? shape.GroupOC : shape.GroupC))
+        {
+            case SimdLevel.Vector512: PackGrid<V512>(shape, grid, use, weight, target); break;
+            case SimdLevel.Vector256: PackGrid<V256>(shape, grid, use, weight, target); break;
+            case SimdLevel.Vector128: PackGrid<V128>(shape, grid, use, weight, target); break;
+            default: PackGrid<V1>(shape, grid, use, weight, target); break;
+        }
+    }
+
+    private static void PackGrid<TVector>(ConvShape shape, TapGrid grid, ConvUse use, float* weight, float* target)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        var area = shape.KH * shape.KW;
+        var (depth, lanes) = use == ConvUse.Forward ? (shape.GroupC, shape.GroupOC) : (shape.GroupOC, shape.GroupC);
+        var (depthStride, laneStride) = use == ConvUse.Forward ? (area, shape.GroupC * area) : (shape.GroupC * area, area);
+        var k = (nint)grid.Count * depth;
+        var panels = Panels.Count<TVector>(lanes);
+        Workers.Run(shape.Groups * panels, part =>
+        {
+            var (group, panel) = (part / panels, part % panels);
+            var first = panel * Panels.Width<TVector>();
+            var filled = Math.Min(lanes - first, Panels.Width<TVector>());
+            var width = Panels.PaddedWidth<TVector>(filled);
+            var to = target + group * k * Panels.PaddedColumns<TVector>(lanes) + first * k;
+            for (var tap = 0; tap < grid.Count; tap++)
+            {
+                var from = weight + (nint)group * shape.GroupOC * shape.GroupC * area + (nint)first * laneStride + grid.KernelOffset(tap, shape.KW);
+                for (var row = 0; row < depth; row++, from += depthStride, to += width)
+                {
+                    for (var lane = 0; lane < width; lane++)
+                        to[lane] = lane < filled ? from[(nint)lane * laneStride] : 0;
+                }
+            }
+        });
+    }
+}
+
+/// <summary>Convolution weights packed once, for use over many calls of the same sizes. Owned by the garbage collector.</summary>
+internal sealed unsafe class PackedConvWeights
+{
+    private readonly float[] _memory;
+
+    /// <summary>
+    /// Packs <paramref name="weight"/> [OC, C / groups, KH, KW]. For <see cref="ConvUse.Forward"/> any N, H, W, stride, padding and
+    /// dilation may follow; for <see cref="ConvUse.InputGradient"/> any N, H and W.
+    /// </summary>
+    public PackedConvWeights(in ConvShape shape, float* weight, ConvUse use = ConvUse.Forward)
+    {
+        shape.Validate();
+        Use = use;
+        Shape = shape;
+        _memory = PinnedMemory.Allocate(ConvPacking.Size(shape, use), out var data);
+        Data = data;
+        ConvPacking.Pack(shape, use, weight, data);
+    }
+
+    public ConvUse Use { get; }
+
+    /// <summary>The shape it was packed for.</summary>
+    public ConvShape Shape { get; }
+
+    /// <summary>The packed numbers; they live as long as this object.</summary>
+    public float* Data { get; }
+
+    /// <summary>Bytes held.</summary>
+    public long ByteCount => (long)_memory.Length * sizeof(float);
+
+    /// <summary>Throws when a call of other sizes than it serves is made with it.</summary>
+    public void RequireFor(in ConvShape shape, ConvUse use)
+    {
+        var fits = use == Use && shape.C == Shape.C && shape.OC == Shape.OC && shape.KH == Shape.KH && shape.KW == Shape.KW && shape.Groups == Shape.Groups;
+        if (use == ConvUse.InputGradient)
+        {
+            fits &= shape.StrideH == Shape.StrideH && shape.StrideW == Shape.StrideW && shape.PadTop == Shape.PadTop
+                && shape.PadLeft == Shape.PadLeft && shape.DilationH == Shape.DilationH && shape.DilationW == Shape.DilationW;
+        }
+        if (!fits)
+            throw new ArgumentException($"weights packed for {Use} of {Shape} do not serve {use} of {shape}");
+    }
+}

@@ -1,0 +1,205 @@
+using System.Runtime.CompilerServices;
+
+namespace Vertebra.Kernels;
+
+/// <summary>
+/// The weight gradient of a convolution: for every tap, (input channels × pixels) · (pixels × output channels), summed over the
+/// pixels of all images for which the tap reads inside the input. The pixels are cut into chunks by the shape alone; each has its
+/// own sums, laid out like packed weights ([taps · input channels] × panels of output channels), which are added in order.
+/// </summary>
+internal unsafe struct WeightGradient
+{
+    private const int BandBytes = 384 << 10;
+    private const int PartialBytes = 8 << 20;
+    private const long SmallestPart = 1 << 20;
+    private const int WantedParts = 32;
+
+    // With so few input channels, the kernel columns are put side by side in a padded copy, to fill the rows of a tile.
+    private const int FewChannels = 8;
+
+    private readonly ConvShape _shape;
+    private readonly int _oh, _ow;
+    private readonly float* _x;
+    private readonly float* _dy;
+    private readonly TapGrid _taps;
+    private readonly bool _merged;
+
+    // Rows of the result for each tap, and taps, as seen after merging.
+    private readonly int _depth, _tapColumns;
+
+    public WeightGradient(in ConvShape shape, float* x, float* dy)
+    {
+        // Without padding and stride a pointwise convolution has no rows: longer runs.
+        _shape = shape.IsPointwise && shape.H > 1 && (long)shape.H * shape.W <= 1024 ? shape with { H = 1, W = shape.H * shape.W } : shape;
+        (_oh, _ow) = (_shape.OH, _shape.OW);
+        _x = x;
+        _dy = dy;
+        _taps = TapGrid.Forward(_shape);
+        _merged = shape.Groups == 1 && shape.C < FewChannels && shape.KW > 1 && shape.DilationW == 1;
+        (_depth, _tapColumns) = _merged ? (shape.KW * shape.C, 1) : (shape.GroupC, shape.KW);
+    }
+
+    /// <summary>Writes the gradient [OC, C / groups, KH, KW].</summary>
+    public readonly void Run<TVector>(float* dw) where TVector : unmanaged, IVector<TVector>
+    {
+        var k = _shape.KH * _tapColumns * _depth;
+        var panels = Panels.Count<TVector>(_shape.GroupOC);
+        var size = (long)_shape.Groups * k * Panels.PaddedColumns<TVector>(_shape.GroupOC);
+        var rows = _shape.N * _oh;
+        var chunks = 1;
+        var slices = 1;
+        var work = _shape.MultiplyAccumulates;
+        if (work >= SmallestPart)
+        {
+            chunks = (int)Math.Clamp(Math.Min(work / SmallestPart, PartialBytes / sizeof(float) / size), 1, Math.Min(rows, WantedParts));
+            slices = Math.Min(_shape.Groups * panels, (WantedParts + chunks - 1) / chunks);
+        }
+        using var partial = Scratch.Take(size * chunks);
+        var sums = partial.Pointer;
+        var self = this;
+        Workers.Run(chunks * slices, part =>
+        {
+            var (chunk, slice) = (part / slices, part % slices);
+            self.RunChunk<TVector>(
+                (int)((long)rows * chunk / chunks), (int)((long)rows * (chunk + 1) / chunks),
+                (int)((long)self._shape.Groups * panels * slice / slices), (int)((long)self._shape.Groups * panels * (slice + 1) / slices),
+                sums + size * chunk);
+        });
+        Workers.Run(_shape.Groups * panels, part => self.AddUp<TVector>(part, sums, chunks, size, dw));
+    }
+
+    // Output rows of all images, counted through: row = image · OH + y.
+    private readonly void RunChunk<TVector>(int firstRow, int endRow, int firstPanel, int endPanel, float* sums) where TVector : unmanaged, IVector<TVector>
+    {
+        var rowBytes = (long)_shape.W * _shape.C * _shape.StrideH * sizeof(float);
+        var bandRows = (int)Math.Clamp(BandBytes / rowBytes, 1, Math.Max(1, endRow - firstRow));
+        using var table = Scratch.Take(bandRows * 6L);
+        var accumulate = false;
+        for (var row = firstRow; row < endRow || !accumulate; accumulate = true)
+        {
+            var end = Math.Min(endRow, row + bandRows);
+            // A merged band is cut out of one image.
+            if (_merged)
+                end = Math.Min(end, (row / _oh + 1) * _oh);
+            RunBand<TVector>(row, end, firstPanel, endPanel, sums, accumulate, (nint*)table.Pointer);
+            row = end;
+        }
+    }
+
+    private readonly void RunBand<TVector>(int firstRow, int endRow, int firstPanel, int endPanel, float* sums, bool accumulate, nint* table)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        if (!_merged || firstRow == endRow)
+        {
+            RunRows<TVector>(firstRow, endRow, firstPanel, endPanel, sums, accumulate, table, null, 0);
+            return;
+        }
+        var y = firstRow % _oh;
+        var rows = (endRow - 1 - firstRow) * _shape.StrideH + (_taps.Rows - 1) * _taps.Vertical.Step + 1;
+        var (firstColumn, endColumn) = _taps.Horizontal.Reach(_ow, _shape.StrideW);
+        using var padded = Scratch.Take((long)rows * (endColumn - firstColumn) * _shape.C);
+        var image = _x + (nint)(firstRow / _oh) * _shape.H * _shape.W * _shape.C;
+        ImageBand.Copy(
+            image, _shape.H, _shape.W, _shape.C, _shape.C, y * _shape.StrideH + _taps.Vertical.First, rows, firstColumn, endColumn - firstColumn,
+            padded.Pointer);
+        RunRows<TVector>(firstRow, endRow, firstPanel, endPanel, sums, accumulate, table, padded.Pointer, endColumn - firstColumn);
+    }
+
+    private readonly void RunRows<TVector>(
+        int firstRow, int endRow, int firstPanel, int endPanel, float* sums, bool accumulate, nint* table, float* padded, int paddedWidth)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        var pixelBytes = (nint)_shape.C * sizeof(float);
+        var panels = Panels.Count<TVector>(_shape.GroupOC);
+        var k = (nint)_shape.KH * _tapColumns * _depth;
+        var capacity = endRow - firstRow;
+        var inputs = table;
+        var outputs = table + capacity;
+        var packedOutputs = table + 2 * capacity;
+        // Output channels that do not fill their panel are copied between zeros.
+        var lastLanes = _shape.GroupOC - (panels - 1) * Panels.Width<TVector>();
+        var lastWidth = Panels.PaddedWidth<TVector>(lastLanes);
+        using var packed = Scratch.Take(lastLanes < lastWidth ? (long)capacity * _ow * lastWidth : 0);
+        var job = new TileJob { DepthStride = _shape.StrideW * pixelBytes, TapOffsets = inputs };
+        for (var panel = firstPanel; panel < endPanel; panel++)
+        {
+            var group = panel / panels;
+            var lane = panel % panels * Panels.Width<TVector>();
+            var lanes = Math.Min(Panels.Width<TVector>(), _shape.GroupOC - lane);
+            var width = Panels.PaddedWidth<TVector>(lanes);
+            var dy = _dy + group * _shape.GroupOC + lane;
+            var x = padded != null ? padded : _x + group * _shape.GroupC;
+            var isPacked = lanes < width;
+            if (isPacked)
+                Panels.Pack<TVector>(0, capacity * _ow, lanes, dy + (nint)firstRow * _ow * _shape.OC, _shape.OC, false, packed.Pointer);
+            job.BStride = (isPacked ? width : _shape.OC) * sizeof(float);
+            job.TapOffsetsB = isPacked ? packedOutputs : outputs;
+            var target = sums + group * k * Panels.PaddedColumns<TVector>(_shape.GroupOC) + lane * k;
+            for (var i = 0; i < _taps.Rows; i++)
+            {
+                job.Taps = FillTable(i, firstRow, endRow, padded != null, paddedWidth, width, inputs, outputs, packedOutputs);
+                for (var j = 0; j < _tapColumns; j++, target += (nint)_depth * width)
+                {
+                    var (first, end) = _merged ? (0, _ow) : _taps.Horizontal.Inside(j, _ow, _shape.StrideW, _shape.W);
+                    job.Depth = end - first;
+                    var column = _merged ? 0 : first * _shape.StrideW + _taps.Horizontal.First + j * _taps.Horizontal.Step;
+                    var b = isPacked ? packed.Pointer + (nint)first * width : dy + (nint)first * _shape.OC;
+                    Tiles.Run<TVector, AcrossDepth>(
+                        &job, _depth, sizeof(float), width, x + (nint)column * _shape.C, b, null, target, width, accumulate);
+                }
+            }
+        }
+    }
+
+    // Byte offsets of the rows that tap row i reads, in the input, the output gradient, and its packed copy; returns their number.
+    private readonly int FillTable(
+        int i, int firstRow, int endRow, bool padded, int paddedWidth, int packedWidth, nint* inputs, nint* outputs, nint* packedOutputs)
+    {
+        var count = 0;
+        for (var row = firstRow; row < endRow; row++)
+        {
+            var image = row / _oh;
+            var input = (row - image * _oh) * _shape.StrideH + _taps.Vertical.First + i * _taps.Vertical.Step;
+            if (padded)
+                inputs[count] = ((nint)(row - firstRow) * _shape.StrideH + i * _taps.Vertical.Step) * paddedWidth * _shape.C * sizeof(float);
+            else if (input >= 0 && input < _shape.H)
+                inputs[count] = ((nint)image * _shape.H + input) * _shape.W * _shape.C * sizeof(float);
+            else
+                continue;
+            outputs[count] = (nint)row * _ow * _shape.OC * sizeof(float);
+            packedOutputs[count] = (nint)(row - firstRow) * _ow * packedWidth * sizeof(float);
+            count++;
+        }
+        return count;
+    }
+
+    // Adds the chunks' sums of one panel in order and writes them as [OC, C / groups, KH, KW].
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void AddUp<TVector>(int part, float* sums, int chunks, long size, float* dw) where TVector : unmanaged, IVector<TVector>
+    {
+        var panels = Panels.Count<TVector>(_shape.GroupOC);
+        var (group, panel) = (part / panels, part % panels);
+        var lane = panel * Panels.Width<TVector>();
+        var lanes = Math.Min(Panels.Width<TVector>(), _shape.GroupOC - lane);
+        var width = Panels.PaddedWidth<TVector>(lanes);
+        var area = _shape.KH * _shape.KW;
+        var k = area * _shape.GroupC;
+        var from = sums + (nint)group * k * Panels.PaddedColumns<TVector>(_shape.GroupOC) + (nint)lane * k;
+        for (nint i = 0; i < (nint)k * width; i += TVector.Count)
+        {
+            var sum = TVector.Load(from + i);
+            for (var chunk = 1; chunk < chunks; chunk++)
+                sum += TVector.Load(from + size * chunk + i);
+            sum.Store(from + i);
+        }
+        var to = dw + (nint)(group * _shape.GroupOC + lane) * k;
+        for (var tap = 0; tap < area; tap++)
+        {
+            for (var channel = 0; channel < _shape.GroupC; channel++, from += width)
+            {
+                for (var i = 0; i < lanes; i++)
+                    to[(nint)i * k + channel * area + tap] = from[i];
+            }
+        }
+    }
+}
