@@ -14,7 +14,7 @@ internal static unsafe class Transpose
     public static void Run<T>(int rows, int columns, T* source, long sourceStride, T* target, long targetStride) where T : unmanaged
     {
         var j = 0;
-        if (sizeof(T) == 4 && Avx.IsSupported)
+        if (sizeof(T) == 4 && Vector256.IsHardwareAccelerated && Avx.IsSupported)
         {
             for (; j <= columns - 8; j += 8)
                 Columns8(rows, (float*)(source + j), sourceStride, (float*)(target + (j * targetStride)), targetStride);

@@ -1,0 +1,53 @@
+using Vertebra.Kernels;
+using Vertebra.Tests.Cases;
+
+namespace Vertebra.Tests;
+
+/// <summary>
+/// Started by <see cref="Kernels.InstructionLevelTests"/> as a process of its own: <c>--check-level LEVEL</c> runs all op and kernel
+/// cases at an instruction level. Exit code 0 when all hold, 1 with the failing ones listed, 3 when the process runs at another level.
+/// </summary>
+public static class Program
+{
+    public static int Main(string[] args)
+    {
+        if (args is not ["--check-level", var name] || !Enum.TryParse<SimdLevel>(name, ignoreCase: true, out var level))
+        {
+            Console.Error.WriteLine($"usage: --check-level {string.Join('|', Enum.GetNames<SimdLevel>())}; the tests themselves run with 'dotnet test'");
+            return 2;
+        }
+        if (Simd.Level != level)
+        {
+            Console.Error.WriteLine($"this process runs at {Simd.Level}, not at {level}");
+            return 3;
+        }
+        List<string> failures =
+        [
+            .. OpChecks.Failures(OpCases.All, OpChecks.Forward),
+            .. OpChecks.Failures(OpCases.All.Where(OpChecks.ChecksGradient), OpChecks.Gradient),
+            .. KernelFailures(),
+        ];
+        foreach (var failure in failures)
+            Console.Error.WriteLine(failure);
+        Console.WriteLine($"{level}: {OpCases.All.Count} op cases, {KernelCases.All().Count()} kernel cases, {failures.Count} failures");
+        return failures.Count == 0 ? 0 : 1;
+    }
+
+    private static IEnumerable<string> KernelFailures()
+    {
+        foreach (var (name, check) in KernelCases.All())
+        {
+            string? failure = null;
+            try
+            {
+                check();
+            }
+            catch (Exception e)
+            {
+                failure = $"{name}: {e.GetType().Name} {e.Message}";
+            }
+            if (failure is not null)
+                yield return failure;
+        }
+    }
+}
