@@ -1,3 +1,5 @@
+using Vertebra.Lab.Data.Shapes;
+
 namespace Vertebra.Lab.Data;
 
 /// <summary>Opens data sets by name.</summary>
@@ -12,6 +14,7 @@ public static class DatasetFactory
         ["cifar100"] = (directory, split, _) => new CifarDataset(directory, 100, split == DatasetSplit.Train),
         ["mnist"] = (directory, split, _) => new IdxDataset(directory, fashion: false, split == DatasetSplit.Train),
         ["fashion-mnist"] = (directory, split, _) => new IdxDataset(directory, fashion: true, split == DatasetSplit.Train),
+        ["shapes"] = ShapesDataset.Open,
     };
 
     /// <summary>The names that <see cref="Open"/> knows, sorted.</summary>

@@ -1,3 +1,5 @@
+using Vertebra.Lab.Data.Shapes;
+
 namespace Vertebra.Lab.Data;
 
 /// <summary>Which images of a data set.</summary>
@@ -33,8 +35,12 @@ public sealed record DatasetOptions
     /// </summary>
     public IReadOnlyList<string>? ClassNames { get; init; }
 
-    /// <summary>Told how far a long preparation is: done, of how many, what.</summary>
+    /// <summary>Size of the generated set.</summary>
+    public ShapesOptions Shapes { get; init; } = new();
+
+    /// <summary>Told how far a long preparation is: done, of how many, what. Called by one thread at a time, not always the same.</summary>
     public Action<long, long, string>? Progress { get; init; }
 
+    /// <summary>Ends a long preparation with <see cref="OperationCanceledException"/>.</summary>
     public CancellationToken Cancellation { get; init; }
 }

@@ -9,12 +9,13 @@ namespace Vertebra.Lab.Data;
 /// </summary>
 public sealed class FolderDataset : IImageDataset
 {
+    private readonly string _kind;
     private readonly string _root;
     private readonly FolderScan.Item[] _items;
 
     private FolderDataset(string kind, string root, IReadOnlyList<string> classNames, FolderScan.Item[] items)
     {
-        (_root, ClassNames, _items) = (root, classNames, items);
+        (_kind, _root, ClassNames, _items) = (kind, root, classNames, items);
         Identity = $"{kind} in {root}: {items.Length} images, {classNames.Count} classes";
     }
 
@@ -24,8 +25,8 @@ public sealed class FolderDataset : IImageDataset
 
     public IReadOnlyList<string> ClassNames { get; }
 
-    /// <summary>ImageNet's.</summary>
-    public Preprocessing Preprocessing { get; init; } = Preprocessing.ImageNet;
+    /// <summary>ImageNet's, unless the pictures have one of their own.</summary>
+    public Preprocessing Preprocessing { get; private init; } = Preprocessing.ImageNet;
 
     public bool IsInMemory => false;
 
@@ -66,6 +67,9 @@ public sealed class FolderDataset : IImageDataset
             _ => throw new VertebraException($"{directory}: no val/, validation/ or test/ beside the training images; add one, or hold back a share with --val-split 0.1"),
         };
     }
+
+    /// <summary>The same images with a preprocessing of their own.</summary>
+    internal FolderDataset With(Preprocessing preprocessing) => new(_kind, _root, ClassNames, _items) { Preprocessing = preprocessing };
 
     private static FolderDataset Whole(string kind, string root, DatasetOptions options, string[] classes)
     {
