@@ -2,17 +2,21 @@ using System.Runtime.CompilerServices;
 
 namespace Vertebra.Kernels;
 
-/// <summary>A function of two float32 numbers, once for vectors: the empty struct is a type argument and costs nothing.</summary>
-internal interface IBinaryOperator
-{
-    static abstract TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector>;
-}
-
-/// <summary>Element-wise loops over two operands that broadcast against each other.</summary>
+/// <summary>Functions of two operands that broadcast against each other, element by element.</summary>
 internal static unsafe class Broadcast
 {
-    /// <summary>target = op(a, b), where the operands have the output's rank (leading axes of size 1 added) and each axis has the output's size or 1.</summary>
-    public static void Run<TOperator>(float* a, ReadOnlySpan<int> aSizes, float* b, ReadOnlySpan<int> bSizes, float* target, ReadOnlySpan<int> sizes)
+    // A narrow operand that is the same for all rows (a value per channel) is repeated to about this many elements, so that lines are long.
+    private const int RepeatedLength = 512;
+
+    /// <summary>target = op(a, b) for operands of any shapes that broadcast to the output's.</summary>
+    /// <param name="op">The function.</param>
+    /// <param name="a">First operand.</param>
+    /// <param name="aSizes">Its sizes: aligned at the end, each equal to the output's or 1.</param>
+    /// <param name="b">Second operand.</param>
+    /// <param name="bSizes">Its sizes.</param>
+    /// <param name="target">Output; it may be an operand of the output's own shape.</param>
+    /// <param name="sizes">The output's sizes.</param>
+    public static void Run<TOperator>(TOperator op, float* a, ReadOnlySpan<int> aSizes, float* b, ReadOnlySpan<int> bSizes, float* target, ReadOnlySpan<int> sizes)
         where TOperator : struct, IBinaryOperator
     {
         long count = 1;
@@ -20,53 +24,100 @@ internal static unsafe class Broadcast
             count *= size;
         if (count == 0)
             return;
-        if (sizes.Length == 0)
+        if (aSizes.SequenceEqual(bSizes))
         {
-            Line<TOperator, V1>(a, 0, b, 0, target, 1);
+            Elementwise.Run(op, a, b, target, count);
             return;
         }
-        var inner = sizes[^1];
-        var aStep = aSizes[^1] == 1 ? 0 : 1;
-        var bStep = bSizes[^1] == 1 ? 0 : 1;
-        Span<int> index = stackalloc int[sizes.Length];
-        for (long start = 0; start < count; start += inner)
-        {
-            long aOffset = 0, bOffset = 0;
-            for (var axis = 0; axis < sizes.Length; axis++)
-            {
-                aOffset = (aOffset * aSizes[axis]) + (aSizes[axis] == 1 ? 0 : index[axis]);
-                bOffset = (bOffset * bSizes[axis]) + (bSizes[axis] == 1 ? 0 : index[axis]);
-            }
-            Line<TOperator>(a + aOffset, aStep, b + bOffset, bStep, target + start, inner);
-            for (var axis = sizes.Length - 2; axis >= 0 && ++index[axis] == sizes[axis]; axis--)
-                index[axis] = 0;
-        }
+        var plan = new BroadcastPlan(sizes, aSizes.ToArray(), bSizes.ToArray());
+        var isNarrow = plan.OuterRank == 1 && plan.Inner <= RepeatedLength / 2;
+        if (isNarrow && plan.Varies(0) && plan.Varies(1) && plan.IsSameForAllRows(1))
+            RunNarrow(op, a, b, target, (int)plan.Inner, count);
+        else if (isNarrow && plan.Varies(0) && plan.Varies(1) && plan.IsSameForAllRows(0))
+            RunNarrow(new Swapped<TOperator>(op), b, a, target, (int)plan.Inner, count);
+        else
+            RunRows(op, a, b, target, plan);
     }
 
-    private static void Line<TOperator>(float* a, int aStep, float* b, int bStep, float* target, long count) where TOperator : struct, IBinaryOperator
+    private static void RunRows<TOperator>(TOperator op, float* a, float* b, float* target, BroadcastPlan plan) where TOperator : struct, IBinaryOperator
+    {
+        var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
+        plan.ForEachBlock((row, rows, column, columns) =>
+        {
+            for (var r = row; r < row + rows; r++)
+            {
+                Line(op, a + plan.Offset(0, r) + (aStep * column), aStep, b + plan.Offset(1, r) + (bStep * column), bStep,
+                    target + (r * plan.Inner) + column, columns);
+            }
+        });
+    }
+
+    /// <summary>A full operand against a short one, [rows, width] with [width].</summary>
+    private static void RunNarrow<TOperator>(TOperator op, float* full, float* narrow, float* target, int width, long count)
+        where TOperator : struct, IBinaryOperator
+    {
+        var length = RepeatedLength / width * width;
+        var tile = stackalloc float[length];
+        for (var i = 0; i < length; i++)
+            tile[i] = narrow[i % width];
+        // Whole tiles only, so that each part starts at the beginning of one.
+        var partSize = Elementwise.PartSize / length * length;
+        var parts = checked((int)((count + partSize - 1) / partSize));
+        Workers.Run(parts, part =>
+        {
+            var end = Math.Min(count, (part + 1L) * partSize);
+            for (var i = (long)part * partSize; i < end; i += length)
+                Line(op, full + i, 1, tile, 1, target + i, Math.Min(length, end - i));
+        });
+    }
+
+    private readonly struct Swapped<TOperator>(TOperator op) : IBinaryOperator where TOperator : struct, IBinaryOperator
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => op.Invoke(b, a);
+    }
+
+    /// <summary>One line: a step of 0 repeats the operand's one element, 1 walks along it.</summary>
+    public static void Line<TOperator>(TOperator op, float* a, int aStep, float* b, int bStep, float* target, long count) where TOperator : struct, IBinaryOperator
     {
         switch (Simd.Level)
         {
-            case SimdLevel.Vector512: Line<TOperator, V512>(a, aStep, b, bStep, target, count); break;
-            case SimdLevel.Vector256: Line<TOperator, V256>(a, aStep, b, bStep, target, count); break;
-            case SimdLevel.Vector128: Line<TOperator, V128>(a, aStep, b, bStep, target, count); break;
-            default: Line<TOperator, V1>(a, aStep, b, bStep, target, count); break;
+            case SimdLevel.Vector512: Line<TOperator, V512>(op, a, aStep, b, bStep, target, count); break;
+            case SimdLevel.Vector256: Line<TOperator, V256>(op, a, aStep, b, bStep, target, count); break;
+            case SimdLevel.Vector128: Line<TOperator, V128>(op, a, aStep, b, bStep, target, count); break;
+            default: Line<TOperator, V1>(op, a, aStep, b, bStep, target, count); break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Line<TOperator, TVector>(float* a, int aStep, float* b, int bStep, float* target, long count)
+    private static void Line<TOperator, TVector>(TOperator op, float* a, int aStep, float* b, int bStep, float* target, long count)
         where TOperator : struct, IBinaryOperator
         where TVector : unmanaged, IVector<TVector>
     {
         long i = 0;
-        for (; i <= count - TVector.Count; i += TVector.Count)
+        var last = count - TVector.Count;
+        if (aStep == 0)
         {
-            var x = aStep == 0 ? TVector.Create(*a) : TVector.Load(a + i);
-            var y = bStep == 0 ? TVector.Create(*b) : TVector.Load(b + i);
-            TOperator.Invoke(x, y).Store(target + i);
+            var x = TVector.Create(*a);
+            for (; i <= last; i += TVector.Count)
+                op.Invoke(x, bStep == 0 ? TVector.Create(*b) : TVector.Load(b + i)).Store(target + i);
         }
-        for (; i < count; i++)
-            TOperator.Invoke(V1.Load(a + (i * aStep)), V1.Load(b + (i * bStep))).Store(target + i);
+        else if (bStep == 0)
+        {
+            var y = TVector.Create(*b);
+            for (; i <= last; i += TVector.Count)
+                op.Invoke(TVector.Load(a + i), y).Store(target + i);
+        }
+        else
+        {
+            for (; i <= last; i += TVector.Count)
+                op.Invoke(TVector.Load(a + i), TVector.Load(b + i)).Store(target + i);
+        }
+        var rest = (int)(count - i);
+        if (rest <= 0)
+            return;
+        var aRest = aStep == 0 ? TVector.Create(*a) : TVector.LoadFirst(a + i, rest);
+        var bRest = bStep == 0 ? TVector.Create(*b) : TVector.LoadFirst(b + i, rest);
+        op.Invoke(aRest, bRest).StoreFirst(target + i, rest);
     }
 }

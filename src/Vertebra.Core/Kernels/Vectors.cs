@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
 
 namespace Vertebra.Kernels;
 
@@ -52,6 +53,20 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
 
     /// <summary>Lane of <paramref name="yes"/> where the mask is all ones, else of <paramref name="no"/>.</summary>
     static abstract TSelf Select(TSelf mask, TSelf yes, TSelf no);
+
+    /// <summary>The first <paramref name="count"/> numbers, fewer than <see cref="Count"/>; nothing beyond them is read, and the other lanes are zero.</summary>
+    static abstract TSelf LoadFirst(float* source, int count);
+
+    /// <summary>Stores the first <paramref name="count"/> lanes, fewer than <see cref="Count"/>; nothing beyond them is written.</summary>
+    void StoreFirst(float* target, int count);
+
+    /// <summary>Bitwise operations on the lanes' bits: signs, exponents, masks.</summary>
+    static abstract TSelf operator &(TSelf a, TSelf b);
+    static abstract TSelf operator |(TSelf a, TSelf b);
+    static abstract TSelf operator ^(TSelf a, TSelf b);
+
+    /// <summary>The exponent field of each lane without its bias, as a float: floor(log2 |a|) of normal numbers, -127 of zeros and denormals, 128 of infinities and NaN.</summary>
+    static abstract TSelf Exponent(TSelf a);
 
     /// <summary>Sum of the lanes, pairwise: the same bits for the same lanes.</summary>
     static abstract float Sum(TSelf a);
@@ -148,6 +163,25 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     public static V512 Select(V512 mask, V512 yes, V512 no) => new(Vector512.ConditionalSelect(mask._v, yes._v, no._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 LoadFirst(float* source, int count) => new(Avx512F.MaskLoad(source, LaneMasks.First512(count), Vector512<float>.Zero));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreFirst(float* target, int count) => Avx512F.MaskStore(target, LaneMasks.First512(count), _v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 operator &(V512 a, V512 b) => new(a._v & b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 operator |(V512 a, V512 b) => new(a._v | b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 operator ^(V512 a, V512 b) => new(a._v ^ b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Exponent(V512 a) =>
+        new(Vector512.ConvertToSingle(((a._v.AsInt32() >> 23) & Vector512.Create(255)) - Vector512.Create(127)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(V512 a) => Vector512.Sum(a._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -228,6 +262,25 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 Select(V256 mask, V256 yes, V256 no) => new(Vector256.ConditionalSelect(mask._v, yes._v, no._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 LoadFirst(float* source, int count) => new(Avx.MaskLoad(source, LaneMasks.First256(count)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreFirst(float* target, int count) => Avx.MaskStore(target, LaneMasks.First256(count), _v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 operator &(V256 a, V256 b) => new(a._v & b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 operator |(V256 a, V256 b) => new(a._v | b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 operator ^(V256 a, V256 b) => new(a._v ^ b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Exponent(V256 a) =>
+        new(Vector256.ConvertToSingle(((a._v.AsInt32() >> 23) & Vector256.Create(255)) - Vector256.Create(127)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(V256 a) => Vector256.Sum(a._v);
@@ -311,6 +364,36 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 Select(V128 mask, V128 yes, V128 no) => new(Vector128.ConditionalSelect(mask._v, yes._v, no._v));
 
+    public static V128 LoadFirst(float* source, int count)
+    {
+        float* lanes = stackalloc float[4];
+        Vector128.Store(Vector128<float>.Zero, lanes);
+        for (var i = 0; i < count; i++)
+            lanes[i] = source[i];
+        return Load(lanes);
+    }
+
+    public void StoreFirst(float* target, int count)
+    {
+        float* lanes = stackalloc float[4];
+        Store(lanes);
+        for (var i = 0; i < count; i++)
+            target[i] = lanes[i];
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 operator &(V128 a, V128 b) => new(a._v & b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 operator |(V128 a, V128 b) => new(a._v | b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 operator ^(V128 a, V128 b) => new(a._v ^ b._v);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Exponent(V128 a) =>
+        new(Vector128.ConvertToSingle(((a._v.AsInt32() >> 23) & Vector128.Create(255)) - Vector128.Create(127)));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Sum(V128 a) => Vector128.Sum(a._v);
 
@@ -353,6 +436,41 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
     public static V1 GreaterThan(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(a._v > b._v ? -1 : 0));
     public static V1 Equal(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(a._v == b._v ? -1 : 0));
     public static V1 Select(V1 mask, V1 yes, V1 no) => BitConverter.SingleToInt32Bits(mask._v) != 0 ? yes : no;
+    public static V1 LoadFirst(float* source, int count) => count > 0 ? Load(source) : default;
+
+    public void StoreFirst(float* target, int count)
+    {
+        if (count > 0)
+            Store(target);
+    }
+
+    public static V1 operator &(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(a._v) & BitConverter.SingleToInt32Bits(b._v)));
+    public static V1 operator |(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(a._v) | BitConverter.SingleToInt32Bits(b._v)));
+    public static V1 operator ^(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(a._v) ^ BitConverter.SingleToInt32Bits(b._v)));
+    public static V1 Exponent(V1 a) => new(((BitConverter.SingleToInt32Bits(a._v) >> 23) & 255) - 127);
     public static float Sum(V1 a) => a._v;
     public static float HorizontalMax(V1 a) => a._v;
+}
+
+/// <summary>Masks of the first lanes, for loads and stores that must not touch what lies beyond.</summary>
+internal static unsafe class LaneMasks
+{
+    private static ReadOnlySpan<int> Window =>
+        [-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    /// <summary>All-ones in the first <paramref name="count"/> lanes (0 to all), zero in the others.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector First<TVector>(int count) where TVector : unmanaged, IVector<TVector> =>
+        TVector.Load((float*)Unsafe.AsPointer(ref Unsafe.AsRef(in Window[16 - count])));
+
+    /// <summary>The first <paramref name="count"/> numbers (0 to all but one), the other lanes <paramref name="others"/>; nothing beyond them is read.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Load<TVector>(float* source, int count, TVector others) where TVector : unmanaged, IVector<TVector> =>
+        TVector.Select(First<TVector>(count), TVector.LoadFirst(source, count), others);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector512<float> First512(int count) => Vector512.LoadUnsafe(in Window[16 - count]).AsSingle();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> First256(int count) => Vector256.LoadUnsafe(in Window[16 - count]).AsSingle();
 }

@@ -6,7 +6,7 @@ namespace Vertebra.Ops;
 /// <summary>a + b.</summary>
 public sealed record Add : BinaryOp
 {
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute<Function>(inputs, outputs);
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);
 
     public override Tensor?[] Gradient(GradientContext g) =>
     [
@@ -16,7 +16,7 @@ public sealed record Add : BinaryOp
 
     private readonly struct Function : IBinaryOperator
     {
-        public static TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => a + b;
+        public TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => a + b;
     }
 }
 
@@ -24,7 +24,7 @@ public static partial class TensorOps
 {
     extension(Tensor)
     {
-        /// <summary>a + b, broadcast.</summary>
+        /// <summary>a + b element by element, broadcast.</summary>
         public static Tensor operator +(Tensor a, Tensor b) => new Add().Apply(a, b);
     }
 }

@@ -12,12 +12,7 @@ public abstract record BinaryOp : Op
         return [new(Shape.Broadcast(inputs[0].Shape, inputs[1].Shape, Name), DType.Float32)];
     }
 
-    private protected static unsafe void Compute<TOperator>(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) where TOperator : struct, IBinaryOperator
-    {
-        var shape = outputs[0].Shape;
-        Broadcast.Run<TOperator>(inputs[0].Pointer<float>(), Padded(inputs[0].Shape, shape.Rank),
-            inputs[1].Pointer<float>(), Padded(inputs[1].Shape, shape.Rank), outputs[0].Pointer<float>(), shape.Span);
-    }
-
-    private static int[] Padded(Shape shape, int rank) => [.. Enumerable.Repeat(1, rank - shape.Rank), .. shape.Span];
+    private protected static unsafe void Compute<TOperator>(TOperator op, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) where TOperator : struct, IBinaryOperator =>
+        Broadcast.Run(op, inputs[0].Pointer<float>(), inputs[0].Shape.Span, inputs[1].Pointer<float>(), inputs[1].Shape.Span,
+            outputs[0].Pointer<float>(), outputs[0].Shape.Span);
 }

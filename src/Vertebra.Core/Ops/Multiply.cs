@@ -3,12 +3,12 @@ using Vertebra.Kernels;
 
 namespace Vertebra.Ops;
 
-/// <summary>a · b, element by element.</summary>
+/// <summary>a · b.</summary>
 public sealed record Multiply : BinaryOp
 {
     public override Saved Saves => Saved.Input0 | Saved.Input1;
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute<Function>(inputs, outputs);
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);
 
     public override Tensor?[] Gradient(GradientContext g) =>
     [
@@ -18,7 +18,7 @@ public sealed record Multiply : BinaryOp
 
     private readonly struct Function : IBinaryOperator
     {
-        public static TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => a * b;
+        public TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => a * b;
     }
 }
 

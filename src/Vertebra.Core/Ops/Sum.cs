@@ -1,63 +1,23 @@
 using Vertebra.Autograd;
+using Vertebra.Kernels;
 
 namespace Vertebra.Ops;
 
 /// <summary>Sum over axes; the summed axes stay with size 1 if <paramref name="KeepAxes"/>. No axes: over all.</summary>
-public sealed record Sum(IntList Axes, bool KeepAxes) : Op
+public sealed record Sum(IntList Axes, bool KeepAxes) : Reduction(Axes, KeepAxes)
 {
-    public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
-    {
-        Rules.Arity(this, inputs, 1);
-        Rules.AllFloat32(this, inputs);
-        return [new(Reduced(inputs[0].Shape, KeepAxes), DType.Float32)];
-    }
-
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
-    {
-        var source = inputs[0].AsSpan<float>();
-        var target = outputs[0].AsSpan<float>();
-        var shape = inputs[0].Shape;
-        var kept = Reduced(shape, keepAxes: true);
-        var sums = new double[target.Length];
-        Span<int> index = stackalloc int[shape.Rank];
-        foreach (var value in source)
-        {
-            var position = 0;
-            for (var axis = 0; axis < shape.Rank; axis++)
-                position = (position * kept[axis]) + (kept[axis] == 1 ? 0 : index[axis]);
-            sums[position] += value;
-            for (var axis = shape.Rank - 1; axis >= 0 && ++index[axis] == shape[axis]; axis--)
-                index[axis] = 0;
-        }
-        for (var i = 0; i < sums.Length; i++)
-            target[i] = (float)sums[i];
-    }
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute<SumReduction>(inputs[0], outputs[0]);
 
     public override Tensor?[] Gradient(GradientContext g)
     {
         var shape = g.InputSpec(0).Shape;
-        return [g.OutputGradient().Reshape(Reduced(shape, keepAxes: true)) * Tensor.Ones(shape)];
-    }
-
-    private Shape Reduced(Shape shape, bool keepAxes)
-    {
-        var summed = new bool[shape.Rank];
-        foreach (var axis in Axes)
-            summed[shape.NormalizeAxis(axis, Name)] = true;
-        var sizes = new List<int>();
-        for (var axis = 0; axis < shape.Rank; axis++)
-        {
-            var isSummed = Axes.Count == 0 || summed[axis];
-            if (!isSummed || keepAxes)
-                sizes.Add(isSummed ? 1 : shape[axis]);
-        }
-        return sizes.ToArray();
+        return [Broadcastable(g.OutputGradient(), shape).Expand(IntList.Create(shape.Span))];
     }
 }
 
 public static partial class TensorOps
 {
-    /// <summary>Sum over all elements, or over the given axes.</summary>
+    /// <summary>Sum over all elements, or over the given axes; the error does not grow with their number.</summary>
     public static Tensor Sum(this Tensor x, IntList axes = default, bool keepAxes = false) => new Sum(axes, keepAxes).Apply(x);
 
     /// <summary>The gradient of broadcasting: sums the axes that were broadcast, so that the result has <paramref name="shape"/>.</summary>

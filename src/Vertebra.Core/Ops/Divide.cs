@@ -1,0 +1,32 @@
+using Vertebra.Autograd;
+using Vertebra.Kernels;
+
+namespace Vertebra.Ops;
+
+/// <summary>a / b.</summary>
+public sealed record Divide : BinaryOp
+{
+    public override Saved Saves => Saved.Input1 | Saved.Output0;
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);
+
+    public override Tensor?[] Gradient(GradientContext g) =>
+    [
+        g.Needs(0) ? (g.OutputGradient() / g.Input(1)).SumTo(g.InputSpec(0).Shape) : null,
+        g.Needs(1) ? (-(g.OutputGradient() * g.Output() / g.Input(1))).SumTo(g.InputSpec(1).Shape) : null,
+    ];
+
+    private readonly struct Function : IBinaryOperator
+    {
+        public TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => a / b;
+    }
+}
+
+public static partial class TensorOps
+{
+    extension(Tensor)
+    {
+        /// <summary>a / b element by element, broadcast.</summary>
+        public static Tensor operator /(Tensor a, Tensor b) => new Divide().Apply(a, b);
+    }
+}
