@@ -12,9 +12,6 @@ namespace Vertebra.Lab.Data.Images;
 internal static class Lanes
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> LoadBytes32(ref byte source) => Unsafe.ReadUnaligned<Vector256<byte>>(ref source);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<short> LoadShorts(ref short source) => Unsafe.ReadUnaligned<Vector256<short>>(ref Unsafe.As<short, byte>(ref source));
 
     /// <summary>Sixteen bytes, zero-extended.</summary>
@@ -23,6 +20,18 @@ internal static class Lanes
     {
         var bytes = Unsafe.ReadUnaligned<Vector128<byte>>(ref source);
         return Avx2.IsSupported ? Avx2.ConvertToVector256Int16(bytes) : Vector256.WidenLower(bytes.ToVector256Unsafe()).AsInt16();
+    }
+
+    /// <summary>Four bytes at <paramref name="source"/> and four <paramref name="distance"/> further on, zero-extended to 32 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<int> LoadWidenedPair(ref byte source, int distance)
+    {
+        var bytes = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(ref source))
+            .WithElement(1, Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref source, distance))).AsByte();
+        if (Avx2.IsSupported)
+            return Avx2.ConvertToVector256Int32(bytes);
+        var shorts = Vector128.WidenLower(bytes);
+        return Vector256.Create(Vector128.WidenLower(shorts), Vector128.WidenUpper(shorts)).AsInt32();
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 
 namespace Vertebra.Lab.Data.Images;
@@ -125,47 +124,47 @@ public static class Resampler
     private static void ResampleRows(Window source, int firstRow, int rows, ResampleWeights weights, Span<byte> target)
     {
         var rowBytes = weights.First.Length * Channels;
-        // A copy of the row with room behind it lets every pixel be read as four bytes.
-        var padded = ArrayPool<byte>.Shared.Rent(source.Width * Channels + sizeof(int));
-        for (var y = 0; y < rows; y++)
+        // Copies of two rows, each with room behind it, let every pixel be read as four bytes; likewise for writing.
+        var sourceStride = source.Width * Channels + sizeof(uint);
+        var targetStride = rowBytes + sizeof(uint);
+        var scratch = ArrayPool<byte>.Shared.Rent(2 * (sourceStride + targetStride));
+        var padded = scratch.AsSpan(0, 2 * sourceStride);
+        var results = scratch.AsSpan(2 * sourceStride, 2 * targetStride);
+        for (var y = 0; y < rows; y += 2)
         {
+            var isPair = y + 1 < rows;
             source.Row(firstRow + y).CopyTo(padded);
-            ResampleRow(padded, weights, target.Slice(y * rowBytes, rowBytes));
+            source.Row(firstRow + y + (isPair ? 1 : 0)).CopyTo(padded[sourceStride..]);
+            ResampleTwoRows(padded, sourceStride, weights, results, targetStride);
+            results[..rowBytes].CopyTo(target[(y * rowBytes)..]);
+            if (isPair)
+                results.Slice(targetStride, rowBytes).CopyTo(target[((y + 1) * rowBytes)..]);
         }
-        ArrayPool<byte>.Shared.Return(padded);
+        ArrayPool<byte>.Shared.Return(scratch);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ResampleRow(ReadOnlySpan<byte> row, ResampleWeights weights, Span<byte> target)
+    private static void ResampleTwoRows(ReadOnlySpan<byte> rows, int sourceStride, ResampleWeights weights, Span<byte> target, int targetStride)
     {
-        ref var pixels = ref MemoryMarshal.GetReference(row);
         var fixedWeights = weights.Fixed;
         for (int x = 0, at = 0; x < weights.First.Length; x++, at += Channels)
         {
-            var count = weights.Count[x];
-            var kernel = fixedWeights.AsSpan(x * weights.Capacity, count);
-            ref var pixel = ref Unsafe.Add(ref pixels, weights.First[x] * Channels);
-            // One lane per channel; the fourth is the next pixel's red, and is thrown away.
-            var sum = Vector128.Create(Half);
-            for (var k = 0; k < kernel.Length; k++, pixel = ref Unsafe.Add(ref pixel, Channels))
-                sum += WidenPixel(ref pixel) * kernel[k];
-            sum = Clamp(sum >> ResampleWeights.PrecisionBits);
-            target[at] = (byte)sum[0];
-            target[at + 1] = (byte)sum[1];
-            target[at + 2] = (byte)sum[2];
+            var kernel = fixedWeights.AsSpan(x * weights.Capacity, weights.Count[x]);
+            ref var pixel = ref Lanes.At(rows, weights.First[x] * Channels);
+            // One lane per channel; the fourth is the next pixel's red, which the next pixel's result writes over.
+            // The low half is of the first row, the high half of the second.
+            var sum = Vector256.Create(Half);
+            foreach (var weight in kernel)
+            {
+                sum += Lanes.LoadWidenedPair(ref pixel, sourceStride) * weight;
+                pixel = ref Unsafe.Add(ref pixel, Channels);
+            }
+            var shorts = Lanes.PackSaturated(sum >> ResampleWeights.PrecisionBits, sum);
+            var bytes = Lanes.PackBytes(shorts, shorts).AsUInt32();
+            Unsafe.WriteUnaligned(ref Lanes.At(target, at), bytes[0]);
+            Unsafe.WriteUnaligned(ref Lanes.At(target, at + targetStride), bytes[4]);
         }
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<int> WidenPixel(ref byte pixel)
-    {
-        var bytes = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<int>(ref pixel)).AsByte();
-        return Vector128.WidenLower(Vector128.WidenLower(bytes)).AsInt32();
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<int> Clamp(Vector128<int> value) =>
-        Vector128.Min(Vector128.Max(value, Vector128<int>.Zero), Vector128.Create(255));
 
     /// <summary>Second pass: every column becomes as high as the result.</summary>
     /// <param name="source">Rows as wide as the result, the first being row <paramref name="firstRow"/>.</param>

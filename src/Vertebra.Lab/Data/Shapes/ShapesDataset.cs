@@ -112,7 +112,8 @@ public static class ShapesDataset
             Parallel.For(0, total, new ParallelOptions { CancellationToken = cancellation, MaxDegreeOfParallelism = Environment.ProcessorCount }, index =>
             {
                 var file = Path.Combine(root, index < options.TrainCount ? "train" : "val", ClassNames[index % ClassNames.Count], $"{index:D6}.png");
-                PngWriter.Save(file, Draw(index, options.ImageSize, seed));
+                // No flush to the disk for each file: the folder is renamed when all are there.
+                File.WriteAllBytes(file, PngWriter.Encode(Draw(index, options.ImageSize, seed)));
                 lock (gate)
                 {
                     if (++done % ProgressStep == 0 || done == total)

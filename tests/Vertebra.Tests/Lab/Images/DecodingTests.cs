@@ -9,12 +9,7 @@ public class DecodingTests
 
     [Theory]
     [MemberData(nameof(Files))]
-    public void Decodes_to_the_reference_pixels(string name)
-    {
-        var options = new ImageDecodeOptions { ApplyOrientation = name.StartsWith("orientation", StringComparison.Ordinal) };
-        var image = ImageDecoder.Decode(ImageFixtures.PathOf(name), options);
-        ImageFixtures.AssertEqual(ImageFixtures.Of(name), image);
-    }
+    public void Decodes_to_the_reference_pixels(string name) => ImageCases.CheckDecoding(name);
 
     [Theory]
     [MemberData(nameof(Files))]

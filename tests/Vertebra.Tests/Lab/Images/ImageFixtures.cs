@@ -17,6 +17,9 @@ internal static class ImageFixtures
     /// <summary>Names of the files.</summary>
     public static IEnumerable<string> Files => Lines.Select(l => Parse(l).Name).Where(n => n.Contains('.', StringComparison.Ordinal) && !n.Contains(':', StringComparison.Ordinal));
 
+    /// <summary>Lines about resizing.</summary>
+    public static IEnumerable<string> Resizes => Lines.Where(l => l.Contains(':', StringComparison.Ordinal));
+
     public static string PathOf(string name) => Path.Combine(Folder, name);
 
     public static Expectation Of(string name) => Lines.Select(Parse).Single(e => e.Name == name);

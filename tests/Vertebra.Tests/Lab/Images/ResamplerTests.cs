@@ -1,39 +1,14 @@
-using System.Globalization;
 using Vertebra.Lab.Data.Images;
 
 namespace Vertebra.Tests.Lab.Images;
 
 public class ResamplerTests
 {
-    public static TheoryData<string> Cases => [.. ImageFixtures.Lines.Where(l => l.StartsWith("resize:", StringComparison.Ordinal))];
-
-    public static TheoryData<string> CropCases => [.. ImageFixtures.Lines.Where(l => l.StartsWith("resize_crop:", StringComparison.Ordinal))];
+    public static TheoryData<string> Resizes => [.. ImageFixtures.Resizes];
 
     [Theory]
-    [MemberData(nameof(Cases))]
-    public void Resizes_bit_for_bit_as_Pillow(string line)
-    {
-        var (expected, arguments) = Parse(line);
-        var source = ImageDecoder.Decode(ImageFixtures.PathOf("resize_source.png"));
-        SourceBox? box = null;
-        if (arguments.Length > 2)
-        {
-            var numbers = arguments[2..].Select(n => double.Parse(n, CultureInfo.InvariantCulture)).ToArray();
-            box = new SourceBox(numbers[0], numbers[1], numbers[2], numbers[3]);
-        }
-        ImageFixtures.AssertEqual(expected, Resampler.Resize(source, expected.Width, expected.Height, FilterOf(arguments), box));
-    }
-
-    [Theory]
-    [MemberData(nameof(CropCases))]
-    public void Resizes_a_crop_as_Pillow_does_after_cropping(string line)
-    {
-        var (expected, arguments) = Parse(line);
-        var source = ImageDecoder.Decode(ImageFixtures.PathOf("resize_source.png"));
-        var crop = arguments[2..].Select(n => int.Parse(n, CultureInfo.InvariantCulture)).ToArray();
-        var actual = Resampler.ResizeCrop(source, crop[0], crop[1], crop[2], crop[3], expected.Width, expected.Height, FilterOf(arguments));
-        ImageFixtures.AssertEqual(expected, actual);
-    }
+    [MemberData(nameof(Resizes))]
+    public void Resizes_bit_for_bit_as_Pillow(string line) => ImageCases.CheckResizing(line);
 
     [Theory]
     [InlineData(30, 36, 30, 18)]
@@ -81,12 +56,4 @@ public class ResamplerTests
         Assert.Throws<VertebraException>(() => Resampler.Resize(source, 5, 5, ResampleFilter.Box, new SourceBox(0, double.NaN, 4, 10)));
         Assert.Throws<VertebraException>(() => Resampler.ResizeCrop(source, 8, 0, 3, 3, 5, 5));
     }
-
-    private static (ImageFixtures.Expectation Expected, string[] Arguments) Parse(string line)
-    {
-        var expected = ImageFixtures.Parse(line);
-        return (expected, expected.Name.Split(':'));
-    }
-
-    private static ResampleFilter FilterOf(string[] arguments) => Enum.Parse<ResampleFilter>(arguments[1], ignoreCase: true);
 }

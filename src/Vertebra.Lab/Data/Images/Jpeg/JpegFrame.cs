@@ -94,6 +94,9 @@ internal sealed class JpegComponent(int id, int horizontal, int vertical, int qu
     /// <summary>Quantised coefficients of a progressive frame, 64 in paired rows per block, row by row of the padded blocks; rented, longer than needed.</summary>
     public short[] Coefficients { get; private set; } = [];
 
+    /// <summary>Progressive: by padded block, which coefficients past the first are not zero, by zigzag index; rented, longer than needed.</summary>
+    public ulong[] Nonzero { get; private set; } = [];
+
     /// <summary>Quantisation factors in zigzag order, as they stood when the component's first scan began.</summary>
     public ushort[]? Quantization { get; set; }
 
@@ -123,9 +126,11 @@ internal sealed class JpegComponent(int id, int horizontal, int vertical, int qu
 
     public void AllocateCoefficients()
     {
-        var count = PaddedBlockColumns * PaddedBlockRows * InverseDct.BlockSize;
-        Coefficients = ArrayPool<short>.Shared.Rent(count);
-        Coefficients.AsSpan(0, count).Clear();
+        var blocks = PaddedBlockColumns * PaddedBlockRows;
+        Coefficients = ArrayPool<short>.Shared.Rent(blocks * InverseDct.BlockSize);
+        Coefficients.AsSpan(0, blocks * InverseDct.BlockSize).Clear();
+        Nonzero = ArrayPool<ulong>.Shared.Rent(blocks);
+        Nonzero.AsSpan(0, blocks).Clear();
     }
 
     public void Dispose()
@@ -134,7 +139,10 @@ internal sealed class JpegComponent(int id, int horizontal, int vertical, int qu
             ArrayPool<byte>.Shared.Return(Plane);
         if (Coefficients.Length > 0)
             ArrayPool<short>.Shared.Return(Coefficients);
+        if (Nonzero.Length > 0)
+            ArrayPool<ulong>.Shared.Return(Nonzero);
         Plane = [];
         Coefficients = [];
+        Nonzero = [];
     }
 }

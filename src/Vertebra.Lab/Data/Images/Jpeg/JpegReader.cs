@@ -348,7 +348,7 @@ internal sealed class JpegReader
         for (var column = 0; column < component.PaddedBlockColumns; column++)
         {
             var source = coefficients.Slice(column * InverseDct.BlockSize, InverseDct.BlockSize);
-            if (source[1..].ContainsAnyExcept((short)0))
+            if (component.Nonzero[blockRow * component.PaddedBlockColumns + column] != 0)
             {
                 for (var i = 0; i < InverseDct.BlockSize; i += Vector256<short>.Count)
                     (Vector256.Create<short>(source[i..]) * Vector256.Create<short>(factors[i..])).CopyTo(block[i..]);

@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Vertebra.Lab.Data.Images.Jpeg;
 
@@ -62,14 +64,15 @@ internal sealed class ProgressiveScanDecoder(JpegFrame frame, JpegScan scan, Ent
         var component = scan.Components[index];
         if (reader.IsExhausted)
             throw Exhausted(blockRow, component.BlockRows);
-        var start = (blockRow * component.PaddedBlockColumns + blockColumn) * InverseDct.BlockSize;
-        var block = component.Coefficients.AsSpan(start, InverseDct.BlockSize);
+        var number = blockRow * component.PaddedBlockColumns + blockColumn;
+        var block = component.Coefficients.AsSpan(number * InverseDct.BlockSize, InverseDct.BlockSize);
+        ref var nonzero = ref component.Nonzero[number];
         var understood = (scan.First, scan.HighBit) switch
         {
             (0, 0) => ReadFirst(ref reader, component, scan.DcTables[index]!, block),
             (0, _) => RefineFirst(ref reader, block),
-            (_, 0) => ReadBand(ref reader, scan.AcTables[index]!, block),
-            _ => RefineBand(ref reader, scan.AcTables[index]!, block),
+            (_, 0) => ReadBand(ref reader, scan.AcTables[index]!, block, ref nonzero),
+            _ => RefineBand(ref reader, scan.AcTables[index]!, block, ref nonzero),
         };
         if (!understood)
             throw entropy.EndsWithFile ? Exhausted(blockRow, component.BlockRows) : errors.Damaged($"no such code in row {blockRow} of {component.BlockRows} of blocks", entropy.End);
@@ -92,17 +95,21 @@ internal sealed class ProgressiveScanDecoder(JpegFrame frame, JpegScan scan, Ent
         return true;
     }
 
-    private bool ReadBand(ref BitReader reader, HuffmanTable table, Span<short> block)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private bool ReadBand(ref BitReader reader, HuffmanTable table, Span<short> block, ref ulong nonzero)
     {
         if (_emptyBlocks > 0)
         {
             _emptyBlocks--;
             return true;
         }
+        // A copy, so that its fields can live in registers.
+        var bits = reader;
         var order = InverseDct.PairedOrder;
-        for (var k = scan.First; k <= scan.Last; k++)
+        int last = scan.Last, lowBit = scan.LowBit;
+        for (var k = scan.First; k <= last; k++)
         {
-            var symbol = reader.ReadSymbol(table);
+            var symbol = bits.ReadSymbol(table);
             if (symbol < 0)
                 return false;
             int run = symbol >> 4, size = symbol & 15;
@@ -110,75 +117,89 @@ internal sealed class ProgressiveScanDecoder(JpegFrame frame, JpegScan scan, Ent
             {
                 if (run < 15)
                 {
-                    _emptyBlocks = ReadEmptyBlocks(ref reader, run) - 1;
-                    return true;
+                    _emptyBlocks = ReadEmptyBlocks(ref bits, run) - 1;
+                    break;
                 }
                 k += 15;
                 continue;
             }
             k += run;
-            if (k > scan.Last)
+            if (k > last)
                 return false;
-            block[order[k]] = (short)(reader.ReadValue(size) << scan.LowBit);
+            block[order[k]] = (short)(bits.ReadValue(size) << lowBit);
+            nonzero |= 1UL << k;
         }
+        reader = bits;
         return true;
     }
 
-    private bool RefineBand(ref BitReader reader, HuffmanTable table, Span<short> block)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private bool RefineBand(ref BitReader reader, HuffmanTable table, Span<short> block, ref ulong nonzero)
     {
-        var k = scan.First;
-        if (_emptyBlocks == 0)
+        var bits = reader;
+        var order = InverseDct.PairedOrder;
+        var lowBit = scan.LowBit;
+        // What of the band is still ahead.
+        var band = ulong.MaxValue >> (63 - scan.Last) & ulong.MaxValue << scan.First;
+        var added = 0UL;
+        while (_emptyBlocks == 0 && band != 0)
         {
-            for (; k <= scan.Last; k++)
+            var symbol = bits.ReadSymbol(table);
+            if (symbol < 0)
+                return false;
+            int run = symbol >> 4, size = symbol & 15;
+            if (size == 0 && run < 15)
             {
-                var symbol = reader.ReadSymbol(table);
-                if (symbol < 0)
-                    return false;
-                int run = symbol >> 4, size = symbol & 15;
-                if (size == 0 && run < 15)
-                {
-                    _emptyBlocks = ReadEmptyBlocks(ref reader, run);
-                    break;
-                }
-                if (size > 1)
-                    return false;
-                // The new coefficient's sign comes before the corrections of the nonzero ones it steps over.
-                var value = size == 0 ? 0 : reader.ReadBits(1) != 0 ? 1 << scan.LowBit : -1 << scan.LowBit;
-                k = CorrectUntilZero(ref reader, block, k, run);
-                if (value == 0)
-                    continue;
-                if (k > scan.Last)
-                    return false;
-                block[InverseDct.PairedOrder[k]] = (short)value;
+                _emptyBlocks = ReadEmptyBlocks(ref bits, run);
+                break;
             }
+            if (size > 1)
+                return false;
+            // The new coefficient's sign comes before the corrections of the nonzero ones that it steps over.
+            var value = size == 0 ? 0 : (2 * bits.ReadBits(1) - 1) << lowBit;
+            var place = SelectBit(band & ~nonzero, run);
+            var before = place - 1;
+            Correct(ref bits, block, order, lowBit, band & nonzero & before);
+            band &= ~(before | place);
+            if (size == 0)
+                continue;
+            if (place == 0)
+                return false;
+            block[order[BitOperations.TrailingZeroCount(place)]] = (short)value;
+            added |= place;
         }
         if (_emptyBlocks > 0)
         {
-            CorrectUntilZero(ref reader, block, k, int.MaxValue);
+            Correct(ref bits, block, order, lowBit, band & nonzero);
             _emptyBlocks--;
         }
+        nonzero |= added;
+        reader = bits;
         return true;
     }
 
-    /// <summary>Corrects nonzero coefficients from <paramref name="k"/> on, up to the zero that follows <paramref name="zeros"/> others.</summary>
-    /// <returns>The index of that zero, or past the band.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private int CorrectUntilZero(ref BitReader reader, Span<short> block, int k, int zeros)
+    /// <summary>The set bit that <paramref name="index"/> others lie below, alone; 0 if there are not so many.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong SelectBit(ulong set, int index)
     {
-        var order = InverseDct.PairedOrder;
-        var bit = 1 << scan.LowBit;
-        for (; k <= scan.Last; k++)
+        if (Bmi2.X64.IsSupported)
+            return Bmi2.X64.ParallelBitDeposit(1UL << index, set);
+        for (; index > 0; index--)
+            set &= set - 1;
+        return set & (0 - set);
+    }
+
+    /// <summary>Moves coefficients away from zero by one bit where the next bit of the data is set.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Correct(ref BitReader bits, Span<short> block, ReadOnlySpan<byte> order, int lowBit, ulong places)
+    {
+        for (; places != 0; places &= places - 1)
         {
-            ref var coefficient = ref block[order[k]];
-            if (coefficient == 0)
-            {
-                if (zeros-- == 0)
-                    break;
-            }
-            else if (reader.ReadBits(1) != 0 && (coefficient & bit) == 0)
-                coefficient += (short)(coefficient > 0 ? bit : -bit);
+            ref var coefficient = ref block[order[BitOperations.TrailingZeroCount(places)]];
+            // No branch: the data's bits are as good as random.
+            var sign = (coefficient >> 15) | 1;
+            coefficient += (short)((bits.ReadBits(1) * sign) << lowBit);
         }
-        return k;
     }
 
     private static int ReadEmptyBlocks(ref BitReader reader, int bits) =>

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -38,15 +39,9 @@ internal static class PngFilter
                     row[i] += (byte)((row[i - distance] + above[i]) >> 1);
                 break;
             case Paeth:
-                for (var i = 0; i < Math.Min(distance, row.Length); i++)
-                    row[i] += above[i];
-                if (distance == 3)
-                    UndoPaeth3(row, above);
-                else
-                {
-                    for (var i = distance; i < row.Length; i++)
-                        row[i] += Predict(row[i - distance], above[i], above[i - distance]);
-                }
+                var done = distance is 3 or 4 ? UndoPaethPixels(row, above, distance) : 0;
+                for (var i = done; i < row.Length; i++)
+                    row[i] += i < distance ? above[i] : Predict(row[i - distance], above[i], above[i - distance]);
                 break;
         }
     }
@@ -73,20 +68,36 @@ internal static class PngFilter
         }
     }
 
-    /// <summary>Paeth for RGB: the three channels' chains are kept in registers and run side by side.</summary>
+    /// <summary>Paeth for pixels of three or four bytes: each pixel needs the one before, so the lanes are its channels.</summary>
+    /// <returns>Bytes done; the last pixel of three bytes is left, because pixels are read as four.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void UndoPaeth3(Span<byte> row, ReadOnlySpan<byte> above)
+    private static int UndoPaethPixels(Span<byte> row, ReadOnlySpan<byte> above, int distance)
     {
-        if (row.Length < 3)
-            return;
-        byte left0 = row[0], left1 = row[1], left2 = row[2];
-        for (var i = 3; i + 2 < row.Length; i += 3)
+        Vector128<short> left = Vector128<short>.Zero, corner = left;
+        var i = 0;
+        for (; i + 4 <= row.Length; i += distance)
         {
-            row[i] = left0 = (byte)(row[i] + Predict(left0, above[i], above[i - 3]));
-            row[i + 1] = left1 = (byte)(row[i + 1] + Predict(left1, above[i + 1], above[i - 2]));
-            row[i + 2] = left2 = (byte)(row[i + 2] + Predict(left2, above[i + 2], above[i - 1]));
+            var up = WidenPixel(BinaryPrimitives.ReadUInt32LittleEndian(above[i..]));
+            Vector128<short> acrossTop = up - corner, downSide = left - corner;
+            Vector128<short> toLeft = Vector128.Abs(acrossTop), toAbove = Vector128.Abs(downSide), toCorner = Vector128.Abs(acrossTop + downSide);
+            var nearest = Vector128.Min(toCorner, Vector128.Min(toLeft, toAbove));
+            var guess = Vector128.ConditionalSelect(Vector128.Equals(nearest, toLeft), left, Vector128.ConditionalSelect(Vector128.Equals(nearest, toAbove), up, corner));
+            left = (WidenPixel(BinaryPrimitives.ReadUInt32LittleEndian(row[i..])) + guess) & Vector128.Create((short)0xFF);
+            corner = up;
+            var pixel = Vector128.Narrow(left.AsUInt16(), left.AsUInt16()).AsUInt32()[0];
+            if (distance == 4)
+                BinaryPrimitives.WriteUInt32LittleEndian(row[i..], pixel);
+            else
+            {
+                BinaryPrimitives.WriteUInt16LittleEndian(row[i..], (ushort)pixel);
+                row[i + 2] = (byte)(pixel >> 16);
+            }
         }
+        return i;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<short> WidenPixel(uint pixel) => Vector128.WidenLower(Vector128.CreateScalarUnsafe(pixel).AsByte()).AsInt16();
 
     private static void AddRows(Span<byte> row, ReadOnlySpan<byte> above)
     {

@@ -34,8 +34,9 @@ public static class PngWriter
     /// <param name="path">The file; it is replaced if it exists.</param>
     /// <param name="image">The picture.</param>
     /// <param name="level">How hard to compress.</param>
+    /// <exception cref="VertebraException">The file cannot be written; nothing is left behind.</exception>
     public static void Save(string path, RgbImage image, CompressionLevel level = CompressionLevel.Optimal) =>
-        File.WriteAllBytes(path, Encode(image, level));
+        AtomicFile.Write(path, stream => stream.Write(Encode(image, level)));
 
     private static byte[] Encode(ReadOnlySpan<byte> pixels, int width, int height, PngColorType colorType, CompressionLevel level)
     {
