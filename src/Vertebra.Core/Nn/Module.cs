@@ -59,6 +59,17 @@ public abstract class Module
         return module;
     }
 
+    /// <summary>Puts another module in the place of the child of that name, in the same mode, and returns it.</summary>
+    protected T Replace<T>(string name, T module) where T : Module
+    {
+        var place = _children.FindIndex(c => c.Name == name);
+        if (place < 0)
+            throw new ArgumentException($"{GetType().Name} has no child named '{name}'");
+        module.Train(_children[place].Module.IsTraining);
+        _children[place] = (name, module);
+        return module;
+    }
+
     /// <summary>Makes a parameter: a tensor that is trained and saved.</summary>
     protected Tensor Parameter(string name, Shape shape, Initialiser initialiser)
     {
