@@ -3,8 +3,10 @@ namespace Vertebra.Lab.Data.Images;
 /// <summary>Words the errors of one image file alike: the file, what is wrong, at which byte, and what to do.</summary>
 internal readonly record struct ImageFileErrors(string FileName, string Format)
 {
-    public FileFormatException Damaged(string problem, long offset) =>
-        new($"{FileName}: damaged {Format} file: {problem}, at byte {offset}; replace the file or remove it");
+    public FileFormatException Damaged(string problem, long offset) => Damaged($"{problem}, at byte {offset}");
+
+    public FileFormatException Damaged(string problem) =>
+        new($"{FileName}: damaged {Format} file: {problem}; replace the file or remove it");
 
     public FileFormatException Truncated(string missing, long offset) =>
         new($"{FileName}: {Format} file cut short: {missing} missing at byte {offset}; get the whole file or remove it");

@@ -50,7 +50,7 @@ internal sealed class PngRowExpander
             // Pixels lie from the high bits of a byte to the low ones.
             var index = (row[bit >> 3] >> (8 - depth - (bit & 7))) & mask;
             if (index * 3 >= _colors.Length)
-                throw _errors.Damaged($"pixel of colour {index} where the palette has {_colors.Length / 3}", 0);
+                throw _errors.Damaged($"pixel of colour {index} where the palette has {_colors.Length / 3}");
             _colors.AsSpan(index * 3, 3).CopyTo(target[at..]);
         }
     }
