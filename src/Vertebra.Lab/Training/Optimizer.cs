@@ -71,12 +71,16 @@ public abstract class Optimizer
     }
 
     /// <summary>The Euclidean norm of all gradients together; summed piece by piece in float64, the same bits on any number of threads.</summary>
-    public double GradientNorm()
+    public double GradientNorm() => Norm([.. _entries.Select(GradientOf)]);
+
+    /// <summary>The Euclidean norm of all parameters together; not finite when one of them is not.</summary>
+    public double ParameterNorm() => Norm([.. _entries.Select(e => e.Parameter.Tensor)]);
+
+    private double Norm(Tensor?[] tensors)
     {
-        var gradients = _entries.Select(GradientOf).ToArray();
         var sums = new double[_chunks.Count];
-        _chunks.ForEach((i, chunk) => sums[i] = gradients[chunk.Tensor] is { } g ? OptimizerSteps.SumOfSquares(chunk.Of(g)) : 0);
-        GC.KeepAlive(gradients);
+        _chunks.ForEach((i, chunk) => sums[i] = tensors[chunk.Tensor] is { } tensor ? OptimizerSteps.SumOfSquares(chunk.Of(tensor)) : 0);
+        GC.KeepAlive(tensors);
         double total = 0;
         foreach (var sum in sums)
             total += sum;

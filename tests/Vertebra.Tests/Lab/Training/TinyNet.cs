@@ -3,7 +3,7 @@ using Vertebra.Ops;
 
 namespace Vertebra.Tests.Lab.Training;
 
-/// <summary>Two linear layers with a square between them, of the most basic ops only: the smallest thing that can be trained.</summary>
+/// <summary>Two linear layers with a ReLU between them: the smallest thing that can be trained.</summary>
 internal sealed class TinyNet : Module
 {
     private readonly Layer _fc1;
@@ -15,11 +15,7 @@ internal sealed class TinyNet : Module
         _fc2 = Child("fc2", new Layer(hidden, outputs));
     }
 
-    protected override Tensor OnForward(Tensor x)
-    {
-        var h = _fc1.Forward(x);
-        return _fc2.Forward(h * h);
-    }
+    protected override Tensor OnForward(Tensor x) => _fc2.Forward(_fc1.Forward(x.Reshape([x.Shape[0], -1])).Relu());
 
     private sealed class Layer : Module
     {
@@ -32,7 +28,6 @@ internal sealed class TinyNet : Module
             _bias = Parameter("bias", [outputs], Init.Zeros);
         }
 
-        protected override Tensor OnForward(Tensor x) =>
-            (x.Reshape(Shape.Create([x.Shape[0], 1, x.Shape[1]])) * _weight).Sum([2]) + _bias;
+        protected override Tensor OnForward(Tensor x) => x.Linear(_weight, _bias);
     }
 }

@@ -1,0 +1,49 @@
+using System.Diagnostics;
+using Vertebra.Autograd;
+using Vertebra.Lab.Data;
+using Vertebra.Nn;
+
+namespace Vertebra.Lab.Training;
+
+/// <summary>Judges a network on a data set.</summary>
+public static class Evaluator
+{
+    /// <summary>Runs the network in evaluation mode over all images; the mode it was in is restored.</summary>
+    /// <param name="network">Takes images [N, H, W, C], returns logits [N, classes].</param>
+    /// <param name="loader">The images, in order.</param>
+    /// <param name="classCount">Number of classes.</param>
+    /// <param name="progress">Told of every batch; null for nobody.</param>
+    /// <param name="isEma">What progress calls the weights.</param>
+    /// <param name="cancellation">Stops between batches with <see cref="OperationCanceledException"/>.</param>
+    /// <exception cref="VertebraException">Not one image could be read, or labels and network do not fit.</exception>
+    public static EvaluationResult Run(
+        Module network, BatchLoader loader, int classCount, ITrainingProgress? progress = null, bool isEma = false, CancellationToken cancellation = default)
+    {
+        var wasTraining = network.IsTraining;
+        network.Eval();
+        try
+        {
+            using var recording = GradMode.Off();
+            var evaluation = new Evaluation(classCount);
+            var start = Stopwatch.GetTimestamp();
+            var former = start;
+            foreach (var batch in loader.Epoch(0, 0, cancellation))
+            {
+                cancellation.ThrowIfCancellationRequested();
+                evaluation.Add(network.Forward(batch.Images), batch.Labels, batch.Indices);
+                var now = Stopwatch.GetTimestamp();
+                progress?.Evaluated(new(
+                    batch.Number, loader.BatchesPerEpoch, isEma, Stopwatch.GetElapsedTime(former, now).TotalSeconds,
+                    Stopwatch.GetElapsedTime(start, now).TotalSeconds / (batch.Number + 1), evaluation.Loss, evaluation.Top1, evaluation.Top5));
+                former = now;
+            }
+            if (evaluation.Count == 0)
+                throw new VertebraException("not one image of the evaluation set could be read");
+            return evaluation.Finish();
+        }
+        finally
+        {
+            network.Train(wasTraining);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Text;
+
+namespace Vertebra.Lab.Training;
+
+/// <summary>Loss and accuracies (percent) of one evaluation.</summary>
+public readonly record struct Scores(double Loss, double Top1, double Top5)
+{
+    /// <summary>The value that <c>--eval-metric</c> names, such that more is better.</summary>
+    public double Metric(string name) => name switch
+    {
+        "loss" => -Loss,
+        "top5" => Top5,
+        _ => Top1,
+    };
+
+    /// <inheritdoc cref="Scores"/>
+    public static Scores Of(EvaluationResult result) => new(result.Loss, result.Top1, result.Top5);
+}
+
+/// <summary>One row of <c>summary.csv</c>.</summary>
+/// <param name="Epoch">Number of the epoch, from 0.</param>
+/// <param name="TrainLoss">Mean loss over the epoch's batches, label smoothing included.</param>
+/// <param name="TrainTop1">Top-1 accuracy over the epoch's augmented batches, in percent.</param>
+/// <param name="Eval">The network at the end of the epoch; null when it was not evaluated.</param>
+/// <param name="Ema">Its weight average; null without one.</param>
+/// <param name="LearningRate">Rate of the epoch's last update.</param>
+/// <param name="ImagesPerSecond">Training throughput.</param>
+/// <param name="Seconds">Time spent training the epoch, evaluation not included.</param>
+public sealed record EpochRow(
+    int Epoch, double TrainLoss, double TrainTop1, Scores? Eval, Scores? Ema, double LearningRate, double ImagesPerSecond, double Seconds);
+
+/// <summary>The epochs of a run, and <c>summary.csv</c> as their text form.</summary>
+public static class RunSummary
+{
+    private const string Header =
+        "epoch,train_loss,train_top1,eval_loss,eval_top1,eval_top5,ema_loss,ema_top1,ema_top5,lr,images_per_second,train_seconds";
+
+    private const int Columns = 12;
+
+    /// <summary>The rows as CSV; numbers are written so that reading gives the same bits.</summary>
+    public static string Write(IEnumerable<EpochRow> rows)
+    {
+        var text = new StringBuilder(Header).Append('\n');
+        foreach (var row in rows)
+        {
+            double?[] values =
+            [
+                row.Epoch, row.TrainLoss, row.TrainTop1,
+                row.Eval?.Loss, row.Eval?.Top1, row.Eval?.Top5, row.Ema?.Loss, row.Ema?.Top1, row.Ema?.Top5,
+                row.LearningRate, row.ImagesPerSecond, row.Seconds,
+            ];
+            text.AppendJoin(',', values.Select(v => v?.ToString("R", CultureInfo.InvariantCulture))).Append('\n');
+        }
+        return text.ToString();
+    }
+
+    /// <summary>Reads what <see cref="Write"/> wrote.</summary>
+    /// <param name="text">The file's text.</param>
+    /// <param name="source">What to call it in messages.</param>
+    /// <exception cref="FileFormatException">The text is no such table.</exception>
+    public static List<EpochRow> Read(string text, string source)
+    {
+        var lines = text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        if (lines.Length == 0 || lines[0].Trim() != Header)
+            throw new FileFormatException($"{source}: not a summary of a training run: the first line must be {Header}");
+        return [.. lines.Skip(1).Select((line, i) => ReadRow(line, $"{source}, line {i + 2}"))];
+    }
+
+    private static EpochRow ReadRow(string line, string where)
+    {
+        var cells = line.Trim().Split(',');
+        if (cells.Length != Columns)
+            throw new FileFormatException($"{where}: {cells.Length} columns where {Columns} are expected");
+        return new((int)Cell(0), Cell(1), Cell(2), Triple(3), Triple(6), Cell(9), Cell(10), Cell(11));
+
+        double Cell(int i) => double.TryParse(cells[i], NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value
+            : throw new FileFormatException($"{where}: '{cells[i]}' is not a number");
+        Scores? Triple(int i) => cells[i].Length == 0 ? null : new(Cell(i), Cell(i + 1), Cell(i + 2));
+    }
+}

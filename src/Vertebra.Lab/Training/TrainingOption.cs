@@ -1,0 +1,177 @@
+using System.Globalization;
+
+namespace Vertebra.Lab.Training;
+
+/// <summary>What values an option takes.</summary>
+public enum OptionKind
+{
+    /// <summary>true or false; on the command line the bare flag means true.</summary>
+    Flag,
+
+    /// <summary>A whole number.</summary>
+    Integer,
+
+    /// <summary>A number.</summary>
+    Number,
+
+    /// <summary>Several numbers.</summary>
+    Numbers,
+
+    /// <summary>A name or path.</summary>
+    Text,
+}
+
+/// <summary>
+/// One of <see cref="TrainingOptions"/> by name: <c>--warmup-epochs</c> on the command line is <c>warmup_epochs</c> in
+/// <c>args.yaml</c>. The table is written out, not found by reflection, so that trimmed programs keep it.
+/// </summary>
+public sealed class TrainingOption
+{
+    private readonly Func<TrainingOptions, IReadOnlyList<string>?> _get;
+    private readonly Action<TrainingOptions, IReadOnlyList<string>> _set;
+
+    private TrainingOption(
+        string group, string name, OptionKind kind, string description,
+        Func<TrainingOptions, IReadOnlyList<string>?> get, Action<TrainingOptions, IReadOnlyList<string>> set) =>
+        (Group, Name, Kind, Description, _get, _set) = (group, name, kind, description, get, set);
+
+    /// <summary>Heading under which help shows it.</summary>
+    public string Group { get; }
+
+    /// <summary>As on the command line, without dashes: <c>warmup-epochs</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>As in <c>args.yaml</c>: <c>warmup_epochs</c>.</summary>
+    public string Key => Name.Replace('-', '_');
+
+    public OptionKind Kind { get; }
+
+    /// <summary>One line of help.</summary>
+    public string Description { get; }
+
+    /// <summary>All options, in the order of help and <c>args.yaml</c>.</summary>
+    public static IReadOnlyList<TrainingOption> All { get; } =
+    [
+        Text("Data", "dataset", "cifar10, cifar100, mnist, fashion-mnist, folder or shapes (generated)", o => o.Dataset, (o, v) => o.Dataset = v),
+        Text("Data", "data-dir", "folder of the data set", o => o.DataDir, (o, v) => o.DataDir = v),
+        Number("Data", "val-split", "share of a folder's images to hold back for validation, where it has no val/ of its own", o => o.ValSplit, (o, v) => o.ValSplit = v),
+        Integer("Data", "batch-size", "images of one training step", o => o.BatchSize, (o, v) => o.BatchSize = v),
+        Integer("Data", "validation-batch-size", "images of one evaluation step (default: batch size)", o => o.ValidationBatchSize, (o, v) => o.ValidationBatchSize = v),
+        Integer("Data", "workers", "threads that load images (default: by the data set and the machine)", o => o.Workers, (o, v) => o.Workers = v),
+
+        Text("Network", "model", "name of the network, as listed by `models`", o => o.Model, (o, v) => o.Model = v),
+        Text("Network", "initial-checkpoint", "weights to start from", o => o.InitialCheckpoint, (o, v) => o.InitialCheckpoint = v),
+        Integer("Network", "num-classes", "size of the classifier (default: the data set's classes)", o => o.NumClasses, (o, v) => o.NumClasses = v),
+        Integer("Network", "in-chans", "channels of the input image: 3 or 1 (default: the data set's)", o => o.InChans, (o, v) => o.InChans = v),
+        Text("Network", "gp", "global pooling: avg, max, avgmax, catavgmax (default: the network's)", o => o.GlobalPool, (o, v) => o.GlobalPool = v),
+        Integer("Network", "output-stride", "input pixels per pixel of the last stage: 8, 16 or 32", o => o.OutputStride, (o, v) => o.OutputStride = v),
+        Number("Network", "drop", "dropout probability before the classifier", o => o.Drop, (o, v) => o.Drop = v),
+        Number("Network", "drop-path", "stochastic depth: probability of skipping the last block", o => o.DropPath, (o, v) => o.DropPath = v),
+
+        Integer("Images", "img-size", "side of the input image (default: the network's or data set's)", o => o.ImgSize, (o, v) => o.ImgSize = v),
+        Numbers("Images", "mean", "mean of each channel of pixels in [0, 1]", o => o.Mean, (o, v) => o.Mean = v),
+        Numbers("Images", "std", "standard deviation of each channel", o => o.Std, (o, v) => o.Std = v),
+        Number("Images", "crop-pct", "share of the resized image that the evaluation crop keeps", o => o.CropPct, (o, v) => o.CropPct = v),
+        Text("Images", "interpolation", "bilinear or bicubic", o => o.Interpolation, (o, v) => o.Interpolation = v),
+        Flag("Images", "no-aug", "train on images as evaluation sees them", o => o.NoAug, (o, v) => o.NoAug = v),
+        Text("Images", "train-crop-mode", "rrc (random resized crop), pad (padded crop, for small images) or none (default: by image size)", o => o.TrainCropMode, (o, v) => o.TrainCropMode = v),
+        Integer("Images", "crop-padding", "border of the padded crop, in pixels", o => o.CropPadding, (o, v) => o.CropPadding = v),
+        Numbers("Images", "scale", "least and largest area of the random resized crop", o => o.Scale, (o, v) => o.Scale = v),
+        Numbers("Images", "ratio", "least and largest aspect ratio of the random resized crop", o => o.Ratio, (o, v) => o.Ratio = v),
+        Number("Images", "hflip", "probability of mirroring", o => o.Hflip, (o, v) => o.Hflip = v),
+
+        Text("Optimiser", "opt", "sgd (Nesterov), momentum, adam or adamw", o => o.Opt, (o, v) => o.Opt = v),
+        Number("Optimiser", "opt-eps", "epsilon of adaptive optimisers", o => o.OptEps, (o, v) => o.OptEps = v),
+        Numbers("Optimiser", "opt-betas", "betas of adaptive optimisers", o => o.OptBetas, (o, v) => o.OptBetas = v),
+        Number("Optimiser", "momentum", "momentum of sgd", o => o.Momentum, (o, v) => o.Momentum = v),
+        Number("Optimiser", "weight-decay", "weight decay, not on norms and biases", o => o.WeightDecay, (o, v) => o.WeightDecay = v),
+        Number("Optimiser", "clip-grad", "clip gradients to this norm or value", o => o.ClipGrad, (o, v) => o.ClipGrad = v),
+        Text("Optimiser", "clip-mode", "norm or value", o => o.ClipMode, (o, v) => o.ClipMode = v),
+        Integer("Optimiser", "grad-accum-steps", "batches whose gradients make one update", o => o.GradAccumSteps, (o, v) => o.GradAccumSteps = v),
+
+        Integer("Schedule", "epochs", "passes over the training images", o => o.Epochs, (o, v) => o.Epochs = v),
+        Text("Schedule", "sched", "cosine, step, multistep or constant", o => o.Sched, (o, v) => o.Sched = v),
+        Flag("Schedule", "sched-on-updates", "change the rate every update, not every epoch", o => o.SchedOnUpdates, (o, v) => o.SchedOnUpdates = v),
+        Number("Schedule", "lr", "learning rate (default: from --lr-base and the batch size)", o => o.Lr, (o, v) => o.Lr = v),
+        Number("Schedule", "lr-base", "learning rate at a batch of --lr-base-size (default: 0.1, adaptive optimisers 0.001)", o => o.LrBase, (o, v) => o.LrBase = v),
+        Integer("Schedule", "lr-base-size", "see --lr-base", o => o.LrBaseSize, (o, v) => o.LrBaseSize = v),
+        Text("Schedule", "lr-base-scale", "how the rate grows with the batch: linear or sqrt", o => o.LrBaseScale, (o, v) => o.LrBaseScale = v),
+        Number("Schedule", "warmup-epochs", "length of the warm-up (default: a twentieth of the run, at most 5)", o => o.WarmupEpochs, (o, v) => o.WarmupEpochs = v),
+        Number("Schedule", "warmup-lr", "rate at the start of the warm-up", o => o.WarmupLr, (o, v) => o.WarmupLr = v),
+        Flag("Schedule", "warmup-prefix", "begin the schedule after the warm-up, not with it", o => o.WarmupPrefix, (o, v) => o.WarmupPrefix = v),
+        Number("Schedule", "min-lr", "rate at the end of the cosine", o => o.MinLr, (o, v) => o.MinLr = v),
+        Number("Schedule", "decay-epochs", "distance between decays of the step schedule", o => o.DecayEpochs, (o, v) => o.DecayEpochs = v),
+        Numbers("Schedule", "decay-milestones", "epochs at which the multistep schedule decays", o => o.DecayMilestones, (o, v) => o.DecayMilestones = v),
+        Number("Schedule", "decay-rate", "factor of one decay", o => o.DecayRate, (o, v) => o.DecayRate = v),
+
+        Number("Regularisation", "smoothing", "label smoothing", o => o.Smoothing, (o, v) => o.Smoothing = v),
+        Flag("Regularisation", "model-ema", "keep an exponential moving average of the weights, evaluated too", o => o.ModelEma, (o, v) => o.ModelEma = v),
+        Number("Regularisation", "model-ema-decay", "decay of that average", o => o.ModelEmaDecay, (o, v) => o.ModelEmaDecay = v),
+        Flag("Regularisation", "model-ema-warmup", "let that decay grow from 0", o => o.ModelEmaWarmup, (o, v) => o.ModelEmaWarmup = v),
+
+        new("Run", "seed", OptionKind.Integer, "seed of weights, order, crops and dropout", o => [Format(o.Seed)], (o, v) => o.Seed = ParseLong("seed", Single("seed", v))),
+        Integer("Run", "log-interval", "batches between progress lines", o => o.LogInterval, (o, v) => o.LogInterval = v),
+        Integer("Run", "val-interval", "epochs between evaluations", o => o.ValInterval, (o, v) => o.ValInterval = v),
+        Integer("Run", "recovery-interval", "updates between saved states inside an epoch (0: by time only)", o => o.RecoveryInterval, (o, v) => o.RecoveryInterval = v),
+        Number("Run", "recovery-minutes", "minutes between saved states inside an epoch (0: off)", o => o.RecoveryMinutes, (o, v) => o.RecoveryMinutes = v),
+        Text("Run", "eval-metric", "what makes an epoch the best: top1, top5 or loss", o => o.EvalMetric, (o, v) => o.EvalMetric = v),
+        Text("Run", "output", "folder of the run folders (default: runs)", o => o.Output, (o, v) => o.Output = v),
+        Text("Run", "experiment", "name of the run folder (default: time, network and image size)", o => o.Experiment, (o, v) => o.Experiment = v),
+        Integer("Run", "threads", "threads that compute (default: all processors)", o => o.Threads, (o, v) => o.Threads = v),
+    ];
+
+    /// <summary>The option of a command-line name or YAML key; null if there is none.</summary>
+    public static TrainingOption? Find(string name) => All.FirstOrDefault(o => o.Key == name.Replace('-', '_'));
+
+    /// <summary>The values as text, one unless the kind is <see cref="OptionKind.Numbers"/>; null when not given.</summary>
+    public IReadOnlyList<string>? Get(TrainingOptions options) => _get(options);
+
+    /// <summary>Sets the option from text.</summary>
+    /// <exception cref="VertebraException">The text is no value of the option's kind; the message names the flag.</exception>
+    public void Set(TrainingOptions options, IReadOnlyList<string> values) => _set(options, values);
+
+    // ---------------------------------------------------------------- kinds
+
+    private static TrainingOption Text(string group, string name, string description, Func<TrainingOptions, string?> get, Action<TrainingOptions, string> set) =>
+        new(group, name, OptionKind.Text, description, o => get(o) is { } v ? [v] : null, (o, v) => set(o, Single(name, v)));
+
+    private static TrainingOption Flag(string group, string name, string description, Func<TrainingOptions, bool> get, Action<TrainingOptions, bool> set) =>
+        new(group, name, OptionKind.Flag, description, o => [get(o) ? "true" : "false"], (o, v) => set(o, v.Count == 0 || ParseFlag(name, Single(name, v))));
+
+    private static TrainingOption Integer(string group, string name, string description, Func<TrainingOptions, int?> get, Action<TrainingOptions, int> set) =>
+        new(group, name, OptionKind.Integer, description, o => get(o) is { } v ? [Format(v)] : null, (o, v) => set(o, checked((int)Math.Clamp(ParseLong(name, Single(name, v)), int.MinValue, int.MaxValue))));
+
+    private static TrainingOption Number(string group, string name, string description, Func<TrainingOptions, double?> get, Action<TrainingOptions, double> set) =>
+        new(group, name, OptionKind.Number, description, o => get(o) is { } v ? [Format(v)] : null, (o, v) => set(o, ParseNumber(name, Single(name, v))));
+
+    private static TrainingOption Numbers(string group, string name, string description, Func<TrainingOptions, IReadOnlyList<double>?> get, Action<TrainingOptions, IReadOnlyList<double>> set) =>
+        new(group, name, OptionKind.Numbers, description, o => get(o)?.Select(v => Format(v)).ToArray(), (o, v) => set(o, [.. v.Select(text => ParseNumber(name, text))]));
+
+    private static string Single(string name, IReadOnlyList<string> values) =>
+        values.Count == 1 ? values[0] : throw new VertebraException($"--{name} takes one value, not {values.Count}");
+
+    private static long ParseLong(string name, string text) =>
+        long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) ? value
+        : throw new VertebraException($"--{name}: '{text}' is not a whole number");
+
+    private static double ParseNumber(string name, string text) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value) ? value
+        : throw new VertebraException($"--{name}: '{text}' is not a number");
+
+    private static bool ParseFlag(string name, string text) => text.ToLowerInvariant() switch
+    {
+        "true" => true,
+        "false" => false,
+        _ => throw new VertebraException($"--{name}: '{text}' is neither true nor false"),
+    };
+
+    private static string Format(long value) => value.ToString(CultureInfo.InvariantCulture);
+
+    // "1.0e-05": YAML 1.1 readers (PyYAML) take an exponent for a number only after a point.
+    private static string Format(double value)
+    {
+        var text = value.ToString("R", CultureInfo.InvariantCulture).Replace('E', 'e');
+        var exponent = text.IndexOf('e');
+        return exponent < 0 || text.Contains('.') ? text : text.Insert(exponent, ".0");
+    }
+}

@@ -1,0 +1,240 @@
+namespace Vertebra.Lab.Training;
+
+/// <summary>
+/// Everything a training run can be told. Names, meanings and defaults are those of timm's <c>train.py</c> where it has them;
+/// <see cref="TrainingOption.All"/> lists them for the command line and for <c>args.yaml</c>. A null means "not given": the
+/// value then follows from others (<see cref="WithEffectiveValues"/>) or from the network and the data set.
+/// </summary>
+public sealed class TrainingOptions
+{
+    // ---------------------------------------------------------------- data
+
+    public string Dataset { get; set; } = "shapes";
+
+    public string? DataDir { get; set; }
+
+    public double? ValSplit { get; set; }
+
+    public int BatchSize { get; set; } = 128;
+
+    public int? ValidationBatchSize { get; set; }
+
+    public int? Workers { get; set; }
+
+    // ---------------------------------------------------------------- network
+
+    public string Model { get; set; } = "resnet20_cifar";
+
+    public string? InitialCheckpoint { get; set; }
+
+    public int? NumClasses { get; set; }
+
+    public int? InChans { get; set; }
+
+    public string? GlobalPool { get; set; }
+
+    public int? OutputStride { get; set; }
+
+    public double Drop { get; set; }
+
+    public double DropPath { get; set; }
+
+    // ---------------------------------------------------------------- images
+
+    public int? ImgSize { get; set; }
+
+    public IReadOnlyList<double>? Mean { get; set; }
+
+    public IReadOnlyList<double>? Std { get; set; }
+
+    public double? CropPct { get; set; }
+
+    public string? Interpolation { get; set; }
+
+    public bool NoAug { get; set; }
+
+    public string? TrainCropMode { get; set; }
+
+    public int CropPadding { get; set; } = 4;
+
+    public IReadOnlyList<double> Scale { get; set; } = [0.08, 1];
+
+    public IReadOnlyList<double> Ratio { get; set; } = [3.0 / 4, 4.0 / 3];
+
+    public double Hflip { get; set; } = 0.5;
+
+    // ---------------------------------------------------------------- optimiser
+
+    public string Opt { get; set; } = "sgd";
+
+    public double? OptEps { get; set; }
+
+    public IReadOnlyList<double>? OptBetas { get; set; }
+
+    public double Momentum { get; set; } = 0.9;
+
+    public double WeightDecay { get; set; } = 2e-5;
+
+    public double? ClipGrad { get; set; }
+
+    public string ClipMode { get; set; } = "norm";
+
+    public int GradAccumSteps { get; set; } = 1;
+
+    // ---------------------------------------------------------------- schedule
+
+    public int Epochs { get; set; } = 300;
+
+    public string Sched { get; set; } = "cosine";
+
+    public bool SchedOnUpdates { get; set; } = true;
+
+    public double? Lr { get; set; }
+
+    public double? LrBase { get; set; }
+
+    public int LrBaseSize { get; set; } = 256;
+
+    public string? LrBaseScale { get; set; }
+
+    public double? WarmupEpochs { get; set; }
+
+    public double WarmupLr { get; set; } = 1e-5;
+
+    public bool WarmupPrefix { get; set; }
+
+    public double MinLr { get; set; }
+
+    public double DecayEpochs { get; set; } = 90;
+
+    public IReadOnlyList<double> DecayMilestones { get; set; } = [90, 180, 270];
+
+    public double DecayRate { get; set; } = 0.1;
+
+    // ---------------------------------------------------------------- regularisation
+
+    public double Smoothing { get; set; } = 0.1;
+
+    public bool ModelEma { get; set; }
+
+    public double ModelEmaDecay { get; set; } = 0.9998;
+
+    public bool ModelEmaWarmup { get; set; }
+
+    // ---------------------------------------------------------------- the run
+
+    public long Seed { get; set; } = 42;
+
+    public int LogInterval { get; set; } = 50;
+
+    public int ValInterval { get; set; } = 1;
+
+    public int RecoveryInterval { get; set; }
+
+    public double RecoveryMinutes { get; set; } = 10;
+
+    public string EvalMetric { get; set; } = "top1";
+
+    public string? Output { get; set; }
+
+    public string? Experiment { get; set; }
+
+    public int? Threads { get; set; }
+
+    /// <summary>A copy.</summary>
+    public TrainingOptions Clone() => (TrainingOptions)MemberwiseClone();
+
+    /// <summary>
+    /// A copy in which everything that follows from other values is written out: learning rate, warm-up, validation batch
+    /// size. What comes from the network or the data set stays open.
+    /// </summary>
+    public TrainingOptions WithEffectiveValues()
+    {
+        Validate();
+        var result = Clone();
+        // "ada" as in timm: the rate of adaptive methods grows with the square root of the batch.
+        var isAdaptive = Opt.Contains("ada", StringComparison.OrdinalIgnoreCase);
+        result.LrBase ??= isAdaptive ? 1e-3 : 0.1;
+        result.LrBaseScale ??= isAdaptive ? "sqrt" : "linear";
+        var ratio = (double)BatchSize * GradAccumSteps / LrBaseSize;
+        result.Lr ??= result.LrBase * (result.LrBaseScale == "sqrt" ? Math.Sqrt(ratio) : ratio);
+        // timm always warms up for 5 epochs, which would be all of a short run.
+        result.WarmupEpochs ??= Math.Min(5, Epochs / 20.0);
+        result.ValidationBatchSize ??= BatchSize;
+        return result;
+    }
+
+    /// <summary>Checks ranges and names of everything that does not depend on network or data.</summary>
+    /// <exception cref="VertebraException">A value is out of range; the message names the flag and the range.</exception>
+    public void Validate()
+    {
+        Check(BatchSize is >= 1 and <= 1_000_000, "batch-size", BatchSize, "1 to 1000000");
+        Check(ValidationBatchSize is null or (>= 1 and <= 1_000_000), "validation-batch-size", ValidationBatchSize, "1 to 1000000");
+        Check(Workers is null or (>= 0 and <= 1024), "workers", Workers, "0 to 1024");
+        Check(Threads is null or (>= 1 and <= 4096), "threads", Threads, "1 to 4096");
+        Check(ValSplit is null or (> 0 and < 1), "val-split", ValSplit, "a share between 0 and 1");
+        Check(ImgSize is null or (>= 1 and <= 16384), "img-size", ImgSize, "1 to 16384");
+        Check(Epochs is >= 1 and <= 1_000_000, "epochs", Epochs, "1 to 1000000");
+        Check(GradAccumSteps is >= 1 and <= 1_000_000, "grad-accum-steps", GradAccumSteps, "1 to 1000000");
+        Check(Lr is null or (>= 0 and < 1e6), "lr", Lr, "at least 0");
+        Check(LrBase is null or (>= 0 and < 1e6), "lr-base", LrBase, "at least 0");
+        Check(LrBaseSize >= 1, "lr-base-size", LrBaseSize, "at least 1");
+        Check(LrBaseScale is null or "linear" or "sqrt", "lr-base-scale", LrBaseScale, "linear or sqrt");
+        Check(WarmupEpochs is null or (>= 0 and <= 1_000_000), "warmup-epochs", WarmupEpochs, "at least 0");
+        Check(WarmupLr is >= 0 and < 1e6, "warmup-lr", WarmupLr, "at least 0");
+        Check(MinLr is >= 0 and < 1e6, "min-lr", MinLr, "at least 0");
+        Check(DecayEpochs > 0, "decay-epochs", DecayEpochs, "above 0");
+        Check(DecayRate is > 0 and <= 1, "decay-rate", DecayRate, "above 0 and at most 1");
+        Check(DecayMilestones.All(m => m >= 0) && DecayMilestones.SequenceEqual(DecayMilestones.Order()), "decay-milestones", string.Join(' ', DecayMilestones), "ascending");
+        Check(Momentum is >= 0 and < 1, "momentum", Momentum, "at least 0 and below 1");
+        Check(WeightDecay is >= 0 and < 1e3, "weight-decay", WeightDecay, "at least 0");
+        Check(OptEps is null or (> 0 and < 1), "opt-eps", OptEps, "between 0 and 1");
+        Check(OptBetas is null || (OptBetas.Count == 2 && OptBetas.All(b => b is >= 0 and < 1)), "opt-betas", string.Join(' ', OptBetas ?? []), "two numbers, at least 0 and below 1");
+        Check(ClipGrad is null or (> 0 and < 1e9), "clip-grad", ClipGrad, "above 0");
+        Check(ClipMode is "norm" or "value", "clip-mode", ClipMode, "norm or value");
+        Check(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "at least 0 and below 1");
+        Check(ModelEmaDecay is >= 0 and < 1, "model-ema-decay", ModelEmaDecay, "at least 0 and below 1");
+        Check(TrainCropMode is null or "rrc" or "pad" or "none", "train-crop-mode", TrainCropMode, "rrc, pad or none");
+        Check(Scale.Count == 2 && Ratio.Count == 2, "scale", string.Join(' ', Scale), "two numbers, as must be --ratio");
+        Check(LogInterval >= 1, "log-interval", LogInterval, "at least 1");
+        Check(ValInterval >= 1, "val-interval", ValInterval, "at least 1");
+        Check(RecoveryInterval >= 0, "recovery-interval", RecoveryInterval, "at least 0 (0: off)");
+        Check(RecoveryMinutes >= 0, "recovery-minutes", RecoveryMinutes, "at least 0 (0: off)");
+        Check(Seed >= 0, "seed", Seed, "at least 0");
+        Check(EvalMetric is "top1" or "top5" or "loss", "eval-metric", EvalMetric, "top1, top5 or loss");
+        Check(ScheduleNames.ContainsKey(Sched), "sched", Sched, string.Join(", ", ScheduleNames.Keys));
+        Check(Optimizers.Names.Contains(Opt), "opt", Opt, string.Join(", ", Optimizers.Names));
+    }
+
+    /// <summary>The learning-rate schedule of a run of so many updates an epoch; effective values must be filled in.</summary>
+    public LearningRateSchedule Schedule(int updatesPerEpoch)
+    {
+        long Steps(double epochs) => (long)Math.Round(epochs * updatesPerEpoch);
+        return new(ScheduleNames[Sched], Lr ?? throw Unresolved(), Steps(Epochs))
+        {
+            MinRate = MinLr,
+            WarmupSteps = Steps(WarmupEpochs ?? throw Unresolved()),
+            WarmupRate = WarmupLr,
+            WarmupPrefix = WarmupPrefix,
+            DecaySteps = Math.Max(1, Steps(DecayEpochs)),
+            Milestones = [.. DecayMilestones.Select(Steps)],
+            DecayRate = DecayRate,
+        };
+    }
+
+    private static readonly Dictionary<string, ScheduleKind> ScheduleNames = new(StringComparer.Ordinal)
+    {
+        ["cosine"] = ScheduleKind.Cosine,
+        ["step"] = ScheduleKind.Step,
+        ["multistep"] = ScheduleKind.MultiStep,
+        ["constant"] = ScheduleKind.Constant,
+    };
+
+    private static InvalidOperationException Unresolved() => new($"call {nameof(WithEffectiveValues)} first");
+
+    private static void Check(bool isRight, string flag, object? value, string range)
+    {
+        if (!isRight)
+            throw new VertebraException(FormattableString.Invariant($"--{flag} is {value}; it must be {range}"));
+    }
+}
