@@ -1,0 +1,332 @@
+using System.Diagnostics;
+using Vertebra.Autograd;
+using Vertebra.Lab.Data;
+using Vertebra.Nn;
+using Vertebra.Ops;
+
+namespace Vertebra.Lab.Training;
+
+/// <summary>What a <see cref="Trainer"/> works with.</summary>
+public sealed record TrainerSetup
+{
+    /// <summary>Takes images [N, H, W, C], returns logits [N, classes]; its weights are those to start from.</summary>
+    public required Module Network { get; init; }
+
+    /// <summary>Size of the classifier.</summary>
+    public required int ClassCount { get; init; }
+
+    /// <summary>Images to learn from.</summary>
+    public required BatchLoader Training { get; init; }
+
+    /// <summary>Images to judge by.</summary>
+    public required BatchLoader Validation { get; init; }
+
+    /// <summary>How to train; open values are filled in.</summary>
+    public required TrainingOptions Options { get; init; }
+
+    /// <summary>Where everything is written; a state in it is gone on with.</summary>
+    public required RunFolder Folder { get; init; }
+
+    /// <summary>Text of <c>config.json</c>, the network's description; null leaves it out.</summary>
+    public string? Config { get; init; }
+
+    public ITrainingProgress Progress { get; init; } = NoProgress.Instance;
+}
+
+/// <summary>How a run ended.</summary>
+/// <param name="IsComplete">All epochs are done; false when it was interrupted and can be gone on with.</param>
+/// <param name="Rows">The finished epochs.</param>
+/// <param name="Best">The best of them.</param>
+/// <param name="BestEvaluation">What was found in that one's evaluation; null when the run was interrupted before it was known.</param>
+/// <param name="Elapsed">Time spent on the run, by all processes that worked on it.</param>
+public sealed record TrainingResult(bool IsComplete, IReadOnlyList<EpochRow> Rows, BestEpoch? Best, EvaluationResult? BestEvaluation, TimeSpan Elapsed);
+
+/// <summary>
+/// Trains a network. Everything that decides the result is a function of seed, epoch and step, and the state is saved between
+/// updates: a run that was interrupted or killed and then gone on with ends with the same bits as one that was not.
+/// </summary>
+public sealed class Trainer
+{
+    private readonly TrainerSetup _setup;
+    private readonly TrainingOptions _options;
+    private readonly Module _network;
+    private readonly Optimizer _optimizer;
+    private readonly LearningRateSchedule _schedule;
+    private readonly ModelEma? _ema;
+    private readonly TrainingClock _clock;
+    private TrainingState _state = new();
+    private EvaluationResult? _bestEvaluation;
+
+    /// <param name="setup">What to work with.</param>
+    /// <exception cref="VertebraException">An option is out of range.</exception>
+    public Trainer(TrainerSetup setup)
+    {
+        _setup = setup;
+        _options = setup.Options.WithEffectiveValues();
+        _network = setup.Network;
+        _optimizer = Optimizers.Create(ParameterGroup.Of(_network, _options.WeightDecay), _options);
+        _schedule = _options.Schedule(UpdatesPerEpoch);
+        _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
+        _clock = new(_options);
+    }
+
+    private int Batches => _setup.Training.BatchesPerEpoch;
+
+    private int UpdatesPerEpoch => (Batches + _options.GradAccumSteps - 1) / _options.GradAccumSteps;
+
+    private bool IsEvaluationEpoch => (_state.Epoch + 1) % _options.ValInterval == 0 || _state.Epoch == _options.Epochs - 1;
+
+    /// <summary>Trains until all epochs are done or cancellation is asked for, which is met after the update in progress.</summary>
+    /// <exception cref="VertebraException">The loss is no longer finite, the saved state does not fit, or the folder cannot be written.</exception>
+    public TrainingResult Run(CancellationToken cancellation = default)
+    {
+        Begin();
+        while (_state.Epoch < _options.Epochs)
+        {
+            if (TrainEpoch(cancellation) && FinishEpoch(cancellation))
+                continue;
+            Save();
+            return Result(isComplete: false);
+        }
+        _bestEvaluation ??= EvaluateBest(cancellation);
+        return Result(isComplete: true);
+    }
+
+    private TrainingResult Result(bool isComplete) =>
+        new(isComplete, _state.Rows, _state.Best, _bestEvaluation, TimeSpan.FromSeconds(_state.TotalSeconds));
+
+    private void Begin()
+    {
+        if (File.Exists(_setup.Folder.State))
+        {
+            _state = TrainingState.Load(_setup.Folder.State, _network, _ema, _optimizer);
+            if (_state.BatchesPerEpoch != Batches)
+                throw new VertebraException($"the run had {_state.BatchesPerEpoch} batches an epoch, and now there are {Batches}: go on with the same images and batch size");
+            AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
+            _setup.Progress.Note($"Going on at epoch {_state.Epoch}, batch {_state.NextBatch} of {Batches}.");
+            return;
+        }
+        AtomicFile.WriteText(_setup.Folder.Args, ArgsFile.Write(_options));
+        if (_setup.Config is { } config)
+            AtomicFile.WriteText(_setup.Folder.Config, config);
+        _state.BatchesPerEpoch = Batches;
+        Save();
+    }
+
+    private void Save()
+    {
+        // The loss shows what the last update did only with the next batch, and a state must be one to go on from.
+        var norm = _optimizer.ParameterNorm();
+        if (!double.IsFinite(norm))
+            throw Diverged($"the norm of the weights is {norm}", _state.NextBatch);
+        _state.TotalSeconds += _clock.TakeElapsed();
+        _state.Save(_setup.Folder.State, _network, _ema, _optimizer);
+    }
+
+    // ---------------------------------------------------------------- training
+
+    /// <summary>Trains what is left of the epoch.</summary>
+    /// <returns>False when cancellation was asked for.</returns>
+    private bool TrainEpoch(CancellationToken cancellation)
+    {
+        _network.Train();
+        _clock.BeginEpoch();
+        var accumulated = 0;
+        foreach (var batch in _setup.Training.Epoch(_state.Epoch, _state.NextBatch))
+        {
+            // Between updates only: batch norm's statistics have moved with every batch of an accumulated update.
+            if (accumulated == 0 && cancellation.IsCancellationRequested)
+                return false;
+            var loss = Backward(batch);
+            accumulated++;
+            if (accumulated == _options.GradAccumSteps || batch.Number == Batches - 1)
+            {
+                Update(accumulated);
+                accumulated = 0;
+                _state.NextBatch = batch.Number + 1;
+            }
+            _clock.BatchDone(batch.Wait);
+            _state.EpochSeconds += _clock.BatchSeconds;
+            Report(batch, loss);
+            if (accumulated == 0 && _state.NextBatch < Batches && _clock.IsSaveDue(_state.Updates))
+                Save();
+        }
+        return !cancellation.IsCancellationRequested;
+    }
+
+    private double Backward(Batch batch)
+    {
+        var logits = Forward(batch);
+        var loss = logits.CrossEntropy(batch.Labels, (float)_options.Smoothing);
+        var value = loss.ToScalar();
+        if (!float.IsFinite(value))
+            throw Diverged($"the loss is {value}", batch.Number);
+        loss.Backward();
+        _state.LossSum += (double)value * batch.Count;
+        _state.Correct += Evaluation.CountCorrect(logits, batch.Labels);
+        _state.Images += batch.Count;
+        return value;
+    }
+
+    private Tensor Forward(Batch batch)
+    {
+        using var random = TrainingRandom.Begin((ulong)_options.Seed, ((long)_state.Epoch * Batches) + batch.Number);
+        return _network.Forward(batch.Images);
+    }
+
+    private void Update(int batches)
+    {
+        var scale = 1f / batches;
+        var limit = float.PositiveInfinity;
+        if (_options.ClipGrad is { } clip)
+        {
+            if (_options.ClipMode == "value")
+                limit = (float)clip;
+            else
+                scale *= GradientClipping.ScaleFor(FiniteNorm(scale), clip);
+        }
+        _optimizer.LearningRate = _schedule.At(_options.SchedOnUpdates ? _state.Updates : (long)_state.Epoch * UpdatesPerEpoch);
+        _optimizer.Step(scale, limit);
+        _optimizer.ZeroGrad();
+        _state.Updates++;
+        _ema?.Update(_state.Updates);
+    }
+
+    private double FiniteNorm(float scale)
+    {
+        var norm = _optimizer.GradientNorm() * scale;
+        return double.IsFinite(norm) ? norm : throw Diverged($"the gradient's norm is {norm}", _state.NextBatch);
+    }
+
+    private VertebraException Diverged(string what, int batch) => new(
+        $"training diverged: {what} in epoch {_state.Epoch}, batch {batch} of {Batches}, at learning rate {_schedule.At(_state.Updates):g3}; "
+        + $"use a lower --lr, a longer --warmup-epochs or --clip-grad 1 ({_setup.Folder.Path} keeps the last saved state)");
+
+    private void Report(Batch batch, double loss)
+    {
+        var evaluationsLeft = ((_options.Epochs - 1) / _options.ValInterval) - (_state.Epoch / _options.ValInterval) + 1;
+        var batchesLeft = ((long)(_options.Epochs - _state.Epoch) * Batches) - batch.Number - 1;
+        _setup.Progress.Trained(new()
+        {
+            Epoch = _state.Epoch,
+            Batch = batch.Number,
+            Batches = Batches,
+            Loss = loss,
+            MeanLoss = _state.LossSum / _state.Images,
+            Top1 = 100.0 * _state.Correct / _state.Images,
+            Seconds = _clock.BatchSeconds,
+            MeanSeconds = _clock.MeanBatchSeconds,
+            DataSeconds = batch.Wait.TotalSeconds,
+            MeanDataSeconds = _clock.MeanDataSeconds,
+            Images = batch.Count,
+            LearningRate = _optimizer.LearningRate,
+            TimeLeft = _clock.Estimate(batchesLeft, evaluationsLeft),
+        });
+    }
+
+    // ---------------------------------------------------------------- end of an epoch
+
+    /// <summary>Evaluates and saves.</summary>
+    /// <returns>False when cancellation was asked for; the epoch is then evaluated when the run goes on.</returns>
+    private bool FinishEpoch(CancellationToken cancellation)
+    {
+        EvaluationResult? plain = null, average = null;
+        if (IsEvaluationEpoch && !TryEvaluate(cancellation, out plain, out average))
+            return false;
+        var row = new EpochRow(
+            _state.Epoch, _state.LossSum / _state.Images, 100.0 * _state.Correct / _state.Images,
+            plain is null ? null : Scores.Of(plain), average is null ? null : Scores.Of(average),
+            _schedule.At(_options.SchedOnUpdates ? _state.Updates - 1 : (long)_state.Epoch * UpdatesPerEpoch),
+            _state.Images / Math.Max(1e-9, _state.EpochSeconds), _state.EpochSeconds);
+        _state.Rows.Add(row);
+        SaveWeights(row, average ?? plain);
+        AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
+        _state.Epoch++;
+        (_state.NextBatch, _state.LossSum, _state.Correct, _state.Images, _state.EpochSeconds) = (0, 0, 0, 0, 0);
+        // Last: until this is on the disk, a killed run does the epoch's end again, and writes the same.
+        Save();
+        _setup.Progress.EpochFinished(row, _state.Best);
+        return true;
+    }
+
+    private bool TryEvaluate(CancellationToken cancellation, out EvaluationResult? plain, out EvaluationResult? average)
+    {
+        (plain, average) = (null, null);
+        var start = Stopwatch.GetTimestamp();
+        try
+        {
+            plain = Evaluate(isEma: false, cancellation);
+            if (_ema is not null)
+            {
+                using var borrowed = _ema.Borrow();
+                average = Evaluate(isEma: true, cancellation);
+            }
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return false;
+        }
+        _clock.EvaluationDone(Stopwatch.GetElapsedTime(start));
+        return true;
+    }
+
+    private EvaluationResult Evaluate(bool isEma, CancellationToken cancellation)
+    {
+        var result = Evaluator.Run(_network, _setup.Validation, _setup.ClassCount, _setup.Progress, isEma, cancellation);
+        if (!double.IsFinite(result.Loss))
+            throw Diverged($"the validation loss is {result.Loss}", Batches);
+        _setup.Progress.EvaluationFinished(result, isEma);
+        return result;
+    }
+
+    private void SaveWeights(EpochRow row, EvaluationResult? evaluation)
+    {
+        WriteWeights(_setup.Folder.Last, Plain, row.Epoch, row.Eval, "last");
+        if (_ema is not null)
+            WriteWeights(_setup.Folder.LastEma, _ema.State(), row.Epoch, row.Ema, "ema");
+        if (evaluation is null)
+            return;
+        var metric = Scores.Of(evaluation).Metric(_options.EvalMetric);
+        if (double.IsNaN(metric) || (_state.Best is { } best && metric <= best.Metric))
+            return;
+        _state.Best = new(row.Epoch, metric);
+        _bestEvaluation = evaluation;
+        WriteWeights(_setup.Folder.Best, _ema?.State() ?? Plain, row.Epoch, Scores.Of(evaluation), _ema is null ? "last" : "ema");
+    }
+
+    private IEnumerable<(string Name, Tensor Tensor)> Plain => _network.State().Select(e => (e.Name, e.Tensor));
+
+    private static void WriteWeights(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, int epoch, Scores? scores, string kind)
+    {
+        var metadata = new Dictionary<string, string> { ["format"] = "pt", ["epoch"] = $"{epoch}", ["weights"] = kind };
+        if (scores is { } s)
+        {
+            metadata["eval_top1"] = FormattableString.Invariant($"{s.Top1:0.####}");
+            metadata["eval_top5"] = FormattableString.Invariant($"{s.Top5:0.####}");
+            metadata["eval_loss"] = FormattableString.Invariant($"{s.Loss:0.######}");
+        }
+        Safetensors.Write(path, tensors, metadata);
+    }
+
+    /// <summary>The best epoch's evaluation anew, when an earlier process made it.</summary>
+    private EvaluationResult? EvaluateBest(CancellationToken cancellation)
+    {
+        if (_state.Best is null || !File.Exists(_setup.Folder.Best))
+            return null;
+        var last = _network.State().Select(e => (e.Tensor, Copy: e.Tensor.Clone())).ToArray();
+        try
+        {
+            _network.Load(Safetensors.Read(_setup.Folder.Best).Tensors, _setup.Folder.Best);
+            return Evaluator.Run(_network, _setup.Validation, _setup.ClassCount, cancellation: cancellation);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return null;
+        }
+        finally
+        {
+            foreach (var (tensor, copy) in last)
+                tensor.CopyFrom(copy);
+        }
+    }
+}
