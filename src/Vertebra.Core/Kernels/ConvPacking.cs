@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>Which product a packed weight serves.</summary>
@@ -40,16 +42,12 @@ internal static unsafe class ConvPacking
             Transpose.Run(shape.OC, shape.KH * shape.KW, weight, shape.KH * shape.KW, target, shape.OC);
             return;
         }
-        if (use == ConvUse.Forward)
+        switch (LevelFor(use == ConvUse.Forward ? shape.GroupOC : shape.GroupC))
         {
-            PackGrid(shape, TapGrid.Forward(shape), use, weight, target);
-            return;
-        }
-        foreach (var (row, column) in Phases(shape))
-        {
-            var grid = TapGrid.Phase(shape, row, column);
-            PackGrid(shape, grid, use, weight, target);
-            target += PhaseSize(shape, grid);
+            case SimdLevel.Vector512: Pack<V512>(shape, use, weight, target); break;
+            case SimdLevel.Vector256: Pack<V256>(shape, use, weight, target); break;
+            case SimdLevel.Vector128: Pack<V128>(shape, use, weight, target); break;
+            default: Pack<V1>(shape, use, weight, target); break;
         }
     }
 
@@ -75,42 +73,82 @@ internal static unsafe class ConvPacking
         _ => Panels.PaddedColumns<V1>(lanes),
     };
 
-    private static void PackGrid(in ConvShape shape, TapGrid grid, ConvUse use, float* weight, float* target)
+    private static void Pack<TVector>(ConvShape shape, ConvUse use, float* weight, float* target) where TVector : unmanaged, IVector<TVector>
     {
-        switch (LevelFor(use == ConvUse.Forward ? shape.GroupOC : shape.GroupC))
+        var panels = Panels.Count<TVector>(use == ConvUse.Forward ? shape.GroupOC : shape.GroupC);
+        Workers.Run(shape.Groups * panels, part =>
         {
-            case SimdLevel.Vector512: PackGrid<V512>(shape, grid, use, weight, target); break;
-            case SimdLevel.Vector256: PackGrid<V256>(shape, grid, use, weight, target); break;
-            case SimdLevel.Vector128: PackGrid<V128>(shape, grid, use, weight, target); break;
-            default: PackGrid<V1>(shape, grid, use, weight, target); break;
+            if (use == ConvUse.Forward)
+                PackForward<TVector>(shape, part / panels, part % panels, weight, target);
+            else
+                PackInputGradient<TVector>(shape, part / panels, part % panels, weight, target);
+        });
+    }
+
+    // Row j of the weight matrix's transpose is channel j / area, position j % area; it becomes row position · C + channel.
+    [SkipLocalsInit]
+    private static void PackForward<TVector>(in ConvShape shape, int group, int panel, float* weight, float* target)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        const int Block = 16;
+        var area = shape.KH * shape.KW;
+        var (depth, lanes) = (shape.GroupC, shape.GroupOC);
+        var k = area * depth;
+        var first = panel * Panels.Width<TVector>();
+        var filled = Math.Min(lanes - first, Panels.Width<TVector>());
+        var width = Panels.PaddedWidth<TVector>(filled);
+        var from = weight + ((nint)group * lanes + first) * k;
+        var to = target + ((nint)group * Panels.PaddedColumns<TVector>(lanes) + first) * k;
+        var square = stackalloc float[Block * 32];
+        new Span<float>(square, Block * 32).Clear();
+        for (var j = 0; j < k; j += Block)
+        {
+            var count = Math.Min(Block, k - j);
+            Transpose.Run(filled, count, from + j, k, square, width);
+            for (var i = 0; i < count; i++)
+                CopyRow<TVector>(square + i * width, to + ((nint)((j + i) % area) * depth + (j + i) / area) * width, width);
         }
     }
 
-    private static void PackGrid<TVector>(ConvShape shape, TapGrid grid, ConvUse use, float* weight, float* target)
+    // For each output channel the input channels × positions are transposed, and every position goes to its phase.
+    private static void PackInputGradient<TVector>(ConvShape shape, int group, int panel, float* weight, float* target)
         where TVector : unmanaged, IVector<TVector>
     {
         var area = shape.KH * shape.KW;
-        var (depth, lanes) = use == ConvUse.Forward ? (shape.GroupC, shape.GroupOC) : (shape.GroupOC, shape.GroupC);
-        var (depthStride, laneStride) = use == ConvUse.Forward ? (area, shape.GroupC * area) : (shape.GroupC * area, area);
-        var k = (nint)grid.Count * depth;
-        var panels = Panels.Count<TVector>(lanes);
-        Workers.Run(shape.Groups * panels, part =>
+        var (depth, lanes) = (shape.GroupOC, shape.GroupC);
+        var first = panel * Panels.Width<TVector>();
+        var filled = Math.Min(lanes - first, Panels.Width<TVector>());
+        var width = Panels.PaddedWidth<TVector>(filled);
+
+        using var table = Scratch.Take(area * 2L);
+        var places = (nint*)table.Pointer;
+        foreach (var (row, column) in Phases(shape))
         {
-            var (group, panel) = (part / panels, part % panels);
-            var first = panel * Panels.Width<TVector>();
-            var filled = Math.Min(lanes - first, Panels.Width<TVector>());
-            var width = Panels.PaddedWidth<TVector>(filled);
-            var to = target + group * k * Panels.PaddedColumns<TVector>(lanes) + first * k;
+            var grid = TapGrid.Phase(shape, row, column);
+            var start = ((nint)group * Panels.PaddedColumns<TVector>(lanes) + first) * grid.Count * depth;
             for (var tap = 0; tap < grid.Count; tap++)
-            {
-                var from = weight + (nint)group * shape.GroupOC * shape.GroupC * area + (nint)first * laneStride + grid.KernelOffset(tap, shape.KW);
-                for (var row = 0; row < depth; row++, from += depthStride, to += width)
-                {
-                    for (var lane = 0; lane < width; lane++)
-                        to[lane] = lane < filled ? from[(nint)lane * laneStride] : 0;
-                }
-            }
-        });
+                places[grid.KernelOffset(tap, shape.KW)] = (nint)(target + start + (nint)tap * depth * width);
+            target += PhaseSize(shape, grid);
+        }
+
+        using var scratch = Scratch.Take((long)area * width);
+        var square = scratch.Pointer;
+        new Span<float>(square, area * width).Clear();
+        var end = weight + (nint)shape.WeightCount;
+        for (var row = 0; row < depth; row++)
+        {
+            var from = weight + (((nint)group * depth + row) * lanes + first) * area;
+            Transpose.Run(filled, area, from, area, square, width, end);
+            for (var position = 0; position < area; position++)
+                CopyRow<TVector>(square + position * width, (float*)places[position] + (nint)row * width, width);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void CopyRow<TVector>(float* source, float* target, int width) where TVector : unmanaged, IVector<TVector>
+    {
+        for (var i = 0; i < width; i += TVector.Count)
+            TVector.Load(source + i).Store(target + i);
     }
 }
 

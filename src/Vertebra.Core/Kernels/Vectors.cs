@@ -73,6 +73,12 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
 
     /// <summary>Largest lane.</summary>
     static abstract float HorizontalMax(TSelf a);
+
+    /// <summary>
+    /// Transposes a square of <see cref="Count"/> rows, of which all lanes are read, and stores the first <paramref name="columns"/>
+    /// rows of the result; strides in numbers.
+    /// </summary>
+    static abstract void Transpose(float* source, nint sourceStride, float* target, nint targetStride, int columns);
 }
 
 /// <summary>The instruction level this process runs at; the environment variables DOTNET_EnableAVX512, DOTNET_EnableAVX2 and DOTNET_EnableHWIntrinsic (=0) lower it.</summary>
@@ -194,6 +200,59 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
             max = MathF.Max(max, lanes[i]);
         return max;
     }
+
+    // Pairs of rows are interleaved number by number, then pair by pair, which transposes each 4 × 4 block; then the blocks,
+    // which are 128-bit quarters of the registers, are transposed in the same way in two rounds.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Transpose(float* source, nint sourceStride, float* target, nint targetStride, int columns)
+    {
+        FourRows(source, sourceStride, out var a0, out var a1, out var a2, out var a3);
+        FourRows(source + 4 * sourceStride, sourceStride, out var b0, out var b1, out var b2, out var b3);
+        FourRows(source + 8 * sourceStride, sourceStride, out var c0, out var c1, out var c2, out var c3);
+        FourRows(source + 12 * sourceStride, sourceStride, out var d0, out var d1, out var d2, out var d3);
+        StoreFour(a0, b0, c0, d0, target, targetStride, columns, 0);
+        StoreFour(a1, b1, c1, d1, target, targetStride, columns, 1);
+        StoreFour(a2, b2, c2, d2, target, targetStride, columns, 2);
+        StoreFour(a3, b3, c3, d3, target, targetStride, columns, 3);
+    }
+
+    // Quarter q of result i is column 4q + i of the four rows.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FourRows(
+        float* source, nint stride, out Vector512<float> r0, out Vector512<float> r1, out Vector512<float> r2, out Vector512<float> r3)
+    {
+        var x0 = Vector512.Load(source);
+        var x1 = Vector512.Load(source + stride);
+        var x2 = Vector512.Load(source + 2 * stride);
+        var x3 = Vector512.Load(source + 3 * stride);
+        var low01 = Avx512F.UnpackLow(x0, x1).AsDouble();
+        var high01 = Avx512F.UnpackHigh(x0, x1).AsDouble();
+        var low23 = Avx512F.UnpackLow(x2, x3).AsDouble();
+        var high23 = Avx512F.UnpackHigh(x2, x3).AsDouble();
+        r0 = Avx512F.UnpackLow(low01, low23).AsSingle();
+        r1 = Avx512F.UnpackHigh(low01, low23).AsSingle();
+        r2 = Avx512F.UnpackLow(high01, high23).AsSingle();
+        r3 = Avx512F.UnpackHigh(high01, high23).AsSingle();
+    }
+
+    // Stores columns i, 4 + i, 8 + i and 12 + i.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreFour(
+        Vector512<float> a, Vector512<float> b, Vector512<float> c, Vector512<float> d, float* target, nint stride, int columns, int i)
+    {
+        var ab01 = Avx512F.Shuffle4x128(a, b, 0b01_00_01_00);
+        var ab23 = Avx512F.Shuffle4x128(a, b, 0b11_10_11_10);
+        var cd01 = Avx512F.Shuffle4x128(c, d, 0b01_00_01_00);
+        var cd23 = Avx512F.Shuffle4x128(c, d, 0b11_10_11_10);
+        if (columns > i)
+            Vector512.Store(Avx512F.Shuffle4x128(ab01, cd01, 0b10_00_10_00), target + i * stride);
+        if (columns > 4 + i)
+            Vector512.Store(Avx512F.Shuffle4x128(ab01, cd01, 0b11_01_11_01), target + (4 + i) * stride);
+        if (columns > 8 + i)
+            Vector512.Store(Avx512F.Shuffle4x128(ab23, cd23, 0b10_00_10_00), target + (8 + i) * stride);
+        if (columns > 12 + i)
+            Vector512.Store(Avx512F.Shuffle4x128(ab23, cd23, 0b11_01_11_01), target + (12 + i) * stride);
+    }
 }
 
 /// <summary>Eight lanes (AVX2).</summary>
@@ -294,6 +353,45 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
         for (var i = 1; i < 8; i++)
             max = MathF.Max(max, lanes[i]);
         return max;
+    }
+
+    // As in V512, with halves for quarters.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Transpose(float* source, nint sourceStride, float* target, nint targetStride, int columns)
+    {
+        FourRows(source, sourceStride, out var a0, out var a1, out var a2, out var a3);
+        FourRows(source + 4 * sourceStride, sourceStride, out var b0, out var b1, out var b2, out var b3);
+        StoreTwo(a0, b0, target, targetStride, columns, 0);
+        StoreTwo(a1, b1, target, targetStride, columns, 1);
+        StoreTwo(a2, b2, target, targetStride, columns, 2);
+        StoreTwo(a3, b3, target, targetStride, columns, 3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FourRows(
+        float* source, nint stride, out Vector256<float> r0, out Vector256<float> r1, out Vector256<float> r2, out Vector256<float> r3)
+    {
+        var x0 = Vector256.Load(source);
+        var x1 = Vector256.Load(source + stride);
+        var x2 = Vector256.Load(source + 2 * stride);
+        var x3 = Vector256.Load(source + 3 * stride);
+        var low01 = Avx.UnpackLow(x0, x1).AsDouble();
+        var high01 = Avx.UnpackHigh(x0, x1).AsDouble();
+        var low23 = Avx.UnpackLow(x2, x3).AsDouble();
+        var high23 = Avx.UnpackHigh(x2, x3).AsDouble();
+        r0 = Avx.UnpackLow(low01, low23).AsSingle();
+        r1 = Avx.UnpackHigh(low01, low23).AsSingle();
+        r2 = Avx.UnpackLow(high01, high23).AsSingle();
+        r3 = Avx.UnpackHigh(high01, high23).AsSingle();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void StoreTwo(Vector256<float> a, Vector256<float> b, float* target, nint stride, int columns, int i)
+    {
+        if (columns > i)
+            Vector256.Store(Avx.Permute2x128(a, b, 0x20), target + i * stride);
+        if (columns > 4 + i)
+            Vector256.Store(Avx.Permute2x128(a, b, 0x31), target + (4 + i) * stride);
     }
 }
 
@@ -407,6 +505,38 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
             max = MathF.Max(max, lanes[i]);
         return max;
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Transpose(float* source, nint sourceStride, float* target, nint targetStride, int columns)
+    {
+        var x0 = Vector128.Load(source);
+        var x1 = Vector128.Load(source + sourceStride);
+        var x2 = Vector128.Load(source + 2 * sourceStride);
+        var x3 = Vector128.Load(source + 3 * sourceStride);
+        var low02 = InterleaveLow(x0, x2);
+        var low13 = InterleaveLow(x1, x3);
+        Vector128.Store(InterleaveLow(low02, low13), target);
+        if (columns > 1)
+            Vector128.Store(InterleaveHigh(low02, low13), target + targetStride);
+        var high02 = InterleaveHigh(x0, x2);
+        var high13 = InterleaveHigh(x1, x3);
+        if (columns > 2)
+            Vector128.Store(InterleaveLow(high02, high13), target + 2 * targetStride);
+        if (columns > 3)
+            Vector128.Store(InterleaveHigh(high02, high13), target + 3 * targetStride);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> InterleaveLow(Vector128<float> a, Vector128<float> b) =>
+        AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(a, b)
+        : Sse.IsSupported ? Sse.UnpackLow(a, b)
+        : Vector128.Create(a[0], b[0], a[1], b[1]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> InterleaveHigh(Vector128<float> a, Vector128<float> b) =>
+        AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(a, b)
+        : Sse.IsSupported ? Sse.UnpackHigh(a, b)
+        : Vector128.Create(a[2], b[2], a[3], b[3]);
 }
 
 /// <summary>One lane: the scalar fallback, and the tail of every wider loop. It rounds as the wider ones do.</summary>
@@ -450,6 +580,7 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
     public static V1 Exponent(V1 a) => new(((BitConverter.SingleToInt32Bits(a._v) >> 23) & 255) - 127);
     public static float Sum(V1 a) => a._v;
     public static float HorizontalMax(V1 a) => a._v;
+    public static void Transpose(float* source, nint sourceStride, float* target, nint targetStride, int columns) => *target = *source;
 }
 
 /// <summary>Masks of the first lanes, for loads and stores that must not touch what lies beyond.</summary>

@@ -173,10 +173,12 @@ internal unsafe struct WeightGradient
         return count;
     }
 
-    // Adds the chunks' sums of one panel in order and writes them as [OC, C / groups, KH, KW].
+    // Adds the chunks' sums of one panel in order and writes them as [OC, C / groups, KH, KW]: the reverse of packing.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
     private readonly void AddUp<TVector>(int part, float* sums, int chunks, long size, float* dw) where TVector : unmanaged, IVector<TVector>
     {
+        const int Block = 16;
         var panels = Panels.Count<TVector>(_shape.GroupOC);
         var (group, panel) = (part / panels, part % panels);
         var lane = panel * Panels.Width<TVector>();
@@ -184,22 +186,24 @@ internal unsafe struct WeightGradient
         var width = Panels.PaddedWidth<TVector>(lanes);
         var area = _shape.KH * _shape.KW;
         var k = area * _shape.GroupC;
-        var from = sums + (nint)group * k * Panels.PaddedColumns<TVector>(_shape.GroupOC) + (nint)lane * k;
-        for (nint i = 0; i < (nint)k * width; i += TVector.Count)
+        var from = sums + ((nint)group * Panels.PaddedColumns<TVector>(_shape.GroupOC) + lane) * k;
+        var to = dw + ((nint)group * _shape.GroupOC + lane) * k;
+        var square = stackalloc float[Block * 32];
+        for (var j = 0; j < k; j += Block)
         {
-            var sum = TVector.Load(from + i);
-            for (var chunk = 1; chunk < chunks; chunk++)
-                sum += TVector.Load(from + size * chunk + i);
-            sum.Store(from + i);
-        }
-        var to = dw + (nint)(group * _shape.GroupOC + lane) * k;
-        for (var tap = 0; tap < area; tap++)
-        {
-            for (var channel = 0; channel < _shape.GroupC; channel++, from += width)
+            var count = Math.Min(Block, k - j);
+            for (var i = 0; i < count; i++)
             {
-                for (var i = 0; i < lanes; i++)
-                    to[(nint)i * k + channel * area + tap] = from[i];
+                var row = from + ((nint)((j + i) % area) * _shape.GroupC + (j + i) / area) * width;
+                for (var column = 0; column < width; column += TVector.Count)
+                {
+                    var sum = TVector.Load(row + column);
+                    for (var chunk = 1; chunk < chunks; chunk++)
+                        sum += TVector.Load(row + size * chunk + column);
+                    sum.Store(square + i * width + column);
+                }
             }
+            Transpose.Run(count, lanes, square, width, to + j, k);
         }
     }
 }
