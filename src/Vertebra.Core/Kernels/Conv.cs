@@ -92,14 +92,13 @@ internal static unsafe class Conv
             return;
         }
         var (oh, ow) = (shape.OH, shape.OW);
-        var job = new TapConv
+        Run(new TapConv
         {
-            X = x, N = shape.N, H = shape.H, W = shape.W, C = shape.C,
-            StrideH = shape.StrideH, StrideW = shape.StrideW, Taps = TapGrid.Forward(shape),
-            Y = y, OutH = oh, OutW = ow, OutImage = (nint)oh * ow * shape.OC, OutRow = (nint)ow * shape.OC, OutPixel = shape.OC,
-            Groups = shape.Groups, Depth = shape.GroupC, Lanes = shape.GroupOC, Weights = packed, Bias = bias,
-        };
-        Run(job);
+            X = x, N = shape.N, H = shape.H, W = shape.W, C = shape.C, StrideH = shape.StrideH, StrideW = shape.StrideW,
+            Passes = [new TapPass(TapGrid.Forward(shape), packed, y, oh, ow)],
+            OutImage = (nint)oh * ow * shape.OC, OutRow = (nint)ow * shape.OC, OutPixel = shape.OC,
+            Groups = shape.Groups, Depth = shape.GroupC, Lanes = shape.GroupOC, Bias = bias,
+        });
     }
 
     private static void InputGradientPacked(in ConvShape shape, float* dy, float* packed, float* dx, float* bias)
@@ -109,20 +108,21 @@ internal static unsafe class Conv
             Depthwise.InputGradient(shape, dy, packed, dx, bias);
             return;
         }
+        var passes = new List<TapPass>();
         foreach (var (row, column) in ConvPacking.Phases(shape))
         {
             var grid = TapGrid.Phase(shape, row, column);
-            var job = new TapConv
-            {
-                X = dy, N = shape.N, H = shape.OH, W = shape.OW, C = shape.OC, StrideH = 1, StrideW = 1, Taps = grid,
-                Y = dx + ((nint)row * shape.W + column) * shape.C,
-                OutH = PhaseLength(shape.H, row, shape.StrideH), OutW = PhaseLength(shape.W, column, shape.StrideW),
-                OutImage = (nint)shape.H * shape.W * shape.C, OutRow = (nint)shape.StrideH * shape.W * shape.C, OutPixel = (nint)shape.StrideW * shape.C,
-                Groups = shape.Groups, Depth = shape.GroupOC, Lanes = shape.GroupC, Weights = packed, Bias = bias,
-            };
-            Run(job);
+            passes.Add(new(
+                grid, packed, dx + ((nint)row * shape.W + column) * shape.C,
+                PhaseLength(shape.H, row, shape.StrideH), PhaseLength(shape.W, column, shape.StrideW)));
             packed += ConvPacking.PhaseSize(shape, grid);
         }
+        Run(new TapConv
+        {
+            X = dy, N = shape.N, H = shape.OH, W = shape.OW, C = shape.OC, StrideH = 1, StrideW = 1, Passes = [.. passes],
+            OutImage = (nint)shape.H * shape.W * shape.C, OutRow = (nint)shape.StrideH * shape.W * shape.C, OutPixel = (nint)shape.StrideW * shape.C,
+            Groups = shape.Groups, Depth = shape.GroupOC, Lanes = shape.GroupC, Bias = bias,
+        });
     }
 
     /// <summary>Number of positions below <paramref name="size"/> that are ≡ <paramref name="phase"/> (mod <paramref name="stride"/>).</summary>

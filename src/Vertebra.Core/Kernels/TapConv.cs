@@ -1,9 +1,23 @@
 namespace Vertebra.Kernels;
 
+/// <summary>One pass of a <see cref="TapConv"/>: its taps, its packed weights, and the part of the output it writes.</summary>
+internal unsafe readonly struct TapPass(TapGrid taps, float* weights, float* y, int outH, int outW)
+{
+    public TapGrid Taps { get; } = taps;
+
+    /// <summary>For each group the panels of the matrix [taps · Depth, Lanes].</summary>
+    public float* Weights { get; } = weights;
+
+    /// <summary>First number of the output.</summary>
+    public float* Y { get; } = y;
+    public int OutH { get; } = outH;
+    public int OutW { get; } = outW;
+}
+
 /// <summary>
-/// The convolution behind the forward pass and every phase of the input gradient: output pixel (y, x) of a group is the sum over
-/// taps and input channels of input × packed weight. The input is read where it lies; where taps reach over its edges, a band of
-/// it is first copied between zeros. Packed weights: for each group the panels of the matrix [taps · Depth, Lanes].
+/// The convolution behind the forward pass (one pass) and the input gradient (one for each phase of the stride): output pixel (y, x)
+/// of a group is the sum over taps and input channels of input × packed weight. The input is read where it lies; where taps reach
+/// over its edges, a band of it is first copied between zeros.
 /// </summary>
 internal unsafe struct TapConv
 {
@@ -15,62 +29,72 @@ internal unsafe struct TapConv
     public float* X;
     public int N, H, W, C;
     public int StrideH, StrideW;
-    public TapGrid Taps;
+    public TapPass[] Passes;
 
-    /// <summary>Output: first number, sizes, and distances in numbers.</summary>
-    public float* Y;
-    public int OutH, OutW;
+    /// <summary>Distances in numbers between the images, rows and pixels that a pass writes.</summary>
     public nint OutImage, OutRow, OutPixel;
 
     /// <summary>Input channels and output channels of a group.</summary>
     public int Groups, Depth, Lanes;
-    public float* Weights;
 
     /// <summary>Null, or Groups · Lanes numbers.</summary>
     public float* Bias;
 
     public readonly void Run<TVector>() where TVector : unmanaged, IVector<TVector>
     {
-        if (N == 0 || OutH <= 0 || OutW <= 0)
+        if (N == 0 || Passes.All(pass => pass.OutH <= 0 || pass.OutW <= 0))
             return;
         var plan = Plan<TVector>();
         var self = this;
         Workers.Run(plan.Parts, part => self.RunPart<TVector>(plan, part));
     }
 
-    // Parts: images × bands of rows × slices of groups × slices of panels.
-    private readonly record struct Partition(int N, int Bands, int GroupSlices, int PanelSlices, bool Copy)
+    // Units are bands of rows of images; parts are runs of units × slices of groups × slices of panels. For output row r the passes read
+    // the input rows from r · StrideH + FirstRow to below r · StrideH + EndRow; columns are counted for a whole row.
+    private readonly record struct Partition(
+        int Bands, int UnitRuns, int GroupSlices, int PanelSlices, bool Copy, int OutRows, int FirstColumn, int EndColumn, int FirstRow, int EndRow)
     {
-        public int Parts => N * Bands * GroupSlices * PanelSlices;
+        public int Parts => UnitRuns * GroupSlices * PanelSlices;
     }
 
     private readonly Partition Plan<TVector>() where TVector : unmanaged, IVector<TVector>
     {
-        var (firstRow, endRow) = Taps.Vertical.Reach(OutH, StrideH);
-        var (firstColumn, endColumn) = Taps.Horizontal.Reach(OutW, StrideW);
-        var copy = Taps.Count > 0 && (firstRow < 0 || endRow > H || firstColumn < 0 || endColumn > W);
+        var (firstRow, endRow, firstColumn, endColumn, outRows) = (int.MaxValue, int.MinValue, int.MaxValue, int.MinValue, 0);
+        var copy = false;
+        var work = 0L;
+        var weightBytes = 0L;
+        foreach (var pass in Passes)
+        {
+            outRows = Math.Max(outRows, pass.OutH);
+            work += (long)N * pass.OutH * pass.OutW * Groups * Lanes * Depth * Math.Max(1, pass.Taps.Count);
+            weightBytes += (long)pass.Taps.Count * Depth * Lanes * sizeof(float);
+            if (pass.Taps.Count == 0 || pass.OutH <= 0 || pass.OutW <= 0)
+                continue;
+            var (top, bottom) = pass.Taps.Vertical.Reach(pass.OutH, StrideH);
+            var (left, right) = pass.Taps.Horizontal.Reach(pass.OutW, StrideW);
+            copy |= top < 0 || bottom > H || left < 0 || right > W;
+            (firstRow, endRow) = (Math.Min(firstRow, top), Math.Max(endRow, bottom - (pass.OutH - 1) * StrideH));
+            (firstColumn, endColumn) = (Math.Min(firstColumn, left), Math.Max(endColumn, right));
+        }
+        if (firstRow > endRow)
+            (firstRow, endRow, firstColumn, endColumn) = (0, 0, 0, 0);
+
         var rowBytes = (long)Math.Max(1, endColumn - firstColumn) * Depth * sizeof(float);
-        var imageBytes = Math.Max(1, (endRow - firstRow) * rowBytes);
+        var halo = Math.Max(0, endRow - firstRow - StrideH);
+        var imageBytes = Math.Max(1, ((long)outRows * StrideH + halo) * rowBytes);
         var groupsPerSlice = (int)Math.Clamp(BandBytes / imageBytes, 1, Groups);
         var groupSlices = (Groups + groupsPerSlice - 1) / groupsPerSlice;
+        var bandRows = Math.Clamp((BandBytes / (rowBytes * groupsPerSlice) - halo) / StrideH, 1, outRows);
+        var bands = (int)((outRows + bandRows - 1) / bandRows);
 
-        var halo = Math.Max(0, (Taps.Rows - 1) * Taps.Vertical.Step + 1 - StrideH);
-        var bandRows = Math.Clamp((BandBytes / (rowBytes * groupsPerSlice) - halo) / StrideH, 1, OutH);
-        var bands = (int)((OutH + bandRows - 1) / bandRows);
-
-        var work = (long)N * OutH * OutW * Groups * Lanes * Depth * Math.Max(1, Taps.Count);
+        // Too few units: cut the weights where they weigh more than the image, else the image.
         var wanted = (int)Math.Clamp(work / SmallestPart, 1, MostParts);
-        var parts = (long)N * bands * groupSlices;
-        // Too few parts: cut the weights where they weigh more than the image, else the image.
-        var weightBytes = (long)Taps.Count * Depth * Lanes * sizeof(float);
-        var panels = Panels.Count<TVector>(Lanes);
-        var panelSlices = 1;
-        if (parts < wanted && weightBytes < imageBytes)
-            bands = (int)Math.Min(OutH, (wanted + N * groupSlices - 1) / (N * groupSlices));
-        parts = (long)N * bands * groupSlices;
-        if (parts < wanted)
-            panelSlices = (int)Math.Min(panels, (wanted + parts - 1) / parts);
-        return new(N, bands, groupSlices, panelSlices, copy);
+        if ((long)N * bands * groupSlices < wanted && weightBytes < imageBytes)
+            bands = (int)Math.Clamp((wanted + (long)N * groupSlices - 1) / ((long)N * groupSlices), bands, outRows);
+        var units = N * bands;
+        var panelSlices = Math.Clamp(wanted / Math.Max(1, units * groupSlices), 1, Panels.Count<TVector>(Lanes));
+        var unitRuns = Math.Clamp((wanted + groupSlices * panelSlices - 1) / (groupSlices * panelSlices), 1, units);
+        return new(bands, unitRuns, groupSlices, panelSlices, copy, outRows, firstColumn, endColumn, firstRow, endRow);
     }
 
     private readonly void RunPart<TVector>(Partition plan, int part) where TVector : unmanaged, IVector<TVector>
@@ -79,111 +103,99 @@ internal unsafe struct TapConv
         part /= plan.PanelSlices;
         var groupSlice = part % plan.GroupSlices;
         part /= plan.GroupSlices;
-        var band = part % plan.Bands;
-        var image = part / plan.Bands;
-
         var firstGroup = (int)((long)Groups * groupSlice / plan.GroupSlices);
         var groups = (int)((long)Groups * (groupSlice + 1) / plan.GroupSlices) - firstGroup;
-        var firstOut = (int)((long)OutH * band / plan.Bands);
-        var endOut = (int)((long)OutH * (band + 1) / plan.Bands);
-
-        var x = X + (nint)image * H * W * C + firstGroup * Depth;
-        var (firstColumn, endColumn) = Taps.Horizontal.Reach(OutW, StrideW);
-        var firstRow = firstOut * StrideH + Taps.Vertical.First;
-        if (!plan.Copy)
+        var endUnit = (int)((long)N * plan.Bands * (part + 1) / plan.UnitRuns);
+        for (var unit = (int)((long)N * plan.Bands * part / plan.UnitRuns); unit < endUnit; unit++)
         {
-            var start = x + ((nint)firstRow * W + firstColumn) * C;
-            RunBand<TVector>(plan, panelSlice, image, firstGroup, groups, firstOut, endOut, start, W, C);
-            return;
-        }
-        var rows = (endOut - 1 - firstOut) * StrideH + (Taps.Rows - 1) * Taps.Vertical.Step + 1;
-        var columns = endColumn - firstColumn;
-        using var padded = Scratch.Take((long)rows * columns * groups * Depth);
-        ImageBand.Copy(x, H, W, C, groups * Depth, firstRow, rows, firstColumn, columns, padded.Pointer);
-        RunBand<TVector>(plan, panelSlice, image, firstGroup, groups, firstOut, endOut, padded.Pointer, columns, groups * Depth);
-    }
-
-    // x is the input under the first tap of the band's first output, in an image of the given width and distance between pixels.
-    private readonly void RunBand<TVector>(
-        Partition plan, int panelSlice, int image, int firstGroup, int groups, int firstOut, int endOut, float* x, int width, int pixel)
-        where TVector : unmanaged, IVector<TVector>
-    {
-        // Kernel columns side by side are one run of memory when the channels of a pixel are all summed over.
-        var merged = Groups == 1 && Taps.Horizontal.Step == 1 && Taps.Columns > 1;
-        var runs = merged ? 1 : Taps.Columns;
-        using var table = Scratch.Take((long)Taps.Rows * runs * 2);
-        var offsets = (nint*)table.Pointer;
-        for (var i = 0; i < Taps.Rows; i++)
-        {
-            for (var j = 0; j < runs; j++)
-                offsets[i * runs + j] = ((nint)i * Taps.Vertical.Step * width + (nint)j * Taps.Horizontal.Step) * pixel * sizeof(float);
-        }
-        var job = new TileJob
-        {
-            Taps = Taps.Rows * runs,
-            Depth = merged ? Taps.Columns * Depth : Depth,
-            TapOffsets = offsets,
-            RowStride = (nint)StrideW * pixel * sizeof(float),
-        };
-        var panelWidth = Panels.Width<TVector>();
-        var panels = Panels.Count<TVector>(Lanes);
-        var k = (nint)Taps.Count * Depth;
-        for (var group = 0; group < groups; group++)
-        {
-            var groupWeights = Weights + (firstGroup + group) * k * Panels.PaddedColumns<TVector>(Lanes);
-            var firstPanel = (int)((long)panels * panelSlice / plan.PanelSlices);
-            var endPanel = (int)((long)panels * (panelSlice + 1) / plan.PanelSlices);
-            for (var panel = firstPanel; panel < endPanel; panel++)
+            var (image, firstOut, endOut) = Unit(plan, unit);
+            var x = X + (nint)image * H * W * C + firstGroup * Depth;
+            var firstRow = firstOut * StrideH + plan.FirstRow;
+            if (!plan.Copy)
             {
-                var lane = panel * panelWidth;
-                var lanes = Math.Min(panelWidth, Lanes - lane);
-                job.BStride = Panels.PaddedWidth<TVector>(lanes) * sizeof(float);
-                var channel = (firstGroup + group) * Lanes + lane;
-                var bias = Bias == null ? null : Bias + channel;
-                var y = Y + image * OutImage + firstOut * OutRow + channel;
-                var start = x + group * Depth;
-                for (var row = firstOut; row < endOut; row++, y += OutRow, start += (nint)StrideH * width * pixel)
-                    Tiles.Run<TVector, AlongDepth>(&job, OutW, job.RowStride, lanes, start, groupWeights + lane * k, bias, y, OutPixel, false);
-            }
-        }
-    }
-}
-
-/// <summary>Cuts a rectangle out of an image.</summary>
-internal static unsafe class ImageBand
-{
-    /// <summary>
-    /// Copies the first <paramref name="channels"/> channels of a rectangle of the image [h, w, c] at x, that may reach beyond it, to
-    /// target [rows, columns, channels]; zeros where there is no image.
-    /// </summary>
-    public static void Copy(
-        float* x, int h, int w, int c, int channels, int firstRow, int rows, int firstColumn, int columns, float* target)
-    {
-        var left = Math.Clamp(-firstColumn, 0, columns);
-        var inside = Math.Max(0, Math.Min(w - Math.Max(firstColumn, 0), columns - left));
-        for (var row = 0; row < rows; row++, target += (nint)columns * channels)
-        {
-            var y = firstRow + row;
-            if (y < 0 || y >= h || inside == 0)
-            {
-                Clear(target, (nint)columns * channels);
+                x += ((nint)firstRow * W + plan.FirstColumn) * C;
+                RunBand<TVector>(plan, panelSlice, image, firstGroup, groups, firstOut, endOut, x, W, C, default);
                 continue;
             }
-            Clear(target, (nint)left * channels);
-            var from = x + ((nint)y * w + Math.Max(firstColumn, 0)) * c;
-            var to = target + (nint)left * channels;
-            if (channels == c)
-            {
-                Buffer.MemoryCopy(from, to, (long)inside * c * sizeof(float), (long)inside * c * sizeof(float));
-            }
-            else
-            {
-                for (var i = 0; i < inside; i++)
-                    new ReadOnlySpan<float>(from + (nint)i * c, channels).CopyTo(new Span<float>(to + (nint)i * channels, channels));
-            }
-            Clear(to + (nint)inside * channels, (nint)(columns - left - inside) * channels);
+            var rows = (endOut - 1) * StrideH + plan.EndRow - firstRow;
+            var columns = plan.EndColumn - plan.FirstColumn;
+            using var padded = Scratch.Take((long)rows * columns * groups * Depth);
+            ImageBand.Copy(x, H, W, C, groups * Depth, firstRow, rows, plan.FirstColumn, columns, padded.Pointer);
+            var next = unit + 1 < endUnit && groups == Groups ? PrefetchOf(plan, unit + 1) : default;
+            RunBand<TVector>(plan, panelSlice, image, firstGroup, groups, firstOut, endOut, padded.Pointer, columns, groups * Depth, next);
         }
     }
 
-    private static void Clear(float* target, nint count) => System.Runtime.InteropServices.NativeMemory.Clear(target, (nuint)count * sizeof(float));
+    private static (int Image, int FirstOut, int EndOut) Unit(in Partition plan, int unit)
+    {
+        var band = unit % plan.Bands;
+        return (unit / plan.Bands, (int)((long)plan.OutRows * band / plan.Bands), (int)((long)plan.OutRows * (band + 1) / plan.Bands));
+    }
+
+    // The copy of the next unit would wait for memory; fetching it during the sums costs nothing.
+    private readonly Prefetch PrefetchOf(in Partition plan, int unit)
+    {
+        var (image, firstOut, endOut) = Unit(plan, unit);
+        var first = Math.Clamp(firstOut * StrideH + plan.FirstRow, 0, H);
+        var end = Math.Clamp((endOut - 1) * StrideH + plan.EndRow, first, H);
+        return new(X + ((nint)image * H + first) * W * C, ((nint)end - first) * W * C * sizeof(float));
+    }
+
+    // x is the input at the first row and column that any pass reads for output row firstOut, in an image of the given width and
+    // distance between pixels.
+    private readonly void RunBand<TVector>(
+        in Partition plan, int panelSlice, int image, int firstGroup, int groups, int firstOut, int endOut, float* x, int width, int pixel,
+        Prefetch prefetch)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        var panels = Panels.Count<TVector>(Lanes);
+        var firstPanel = (int)((long)panels * panelSlice / plan.PanelSlices);
+        var endPanel = (int)((long)panels * (panelSlice + 1) / plan.PanelSlices);
+        prefetch.Spread((endOut - firstOut) * groups * (endPanel - firstPanel) * Passes.Length);
+        foreach (var pass in Passes)
+        {
+            var taps = pass.Taps;
+            // Kernel columns side by side are one run of memory when the channels of a pixel are all summed over.
+            var merged = Groups == 1 && taps.Horizontal.Step == 1 && taps.Columns > 1;
+            var runs = merged ? 1 : taps.Columns;
+            using var table = Scratch.Take((long)taps.Rows * runs * 2);
+            var offsets = (nint*)table.Pointer;
+            for (var i = 0; i < taps.Rows; i++)
+            {
+                for (var j = 0; j < runs; j++)
+                {
+                    var row = taps.Vertical.First - plan.FirstRow + i * taps.Vertical.Step;
+                    var column = taps.Horizontal.First - plan.FirstColumn + j * taps.Horizontal.Step;
+                    offsets[i * runs + j] = ((nint)row * width + column) * pixel * sizeof(float);
+                }
+            }
+            var job = new TileJob
+            {
+                Taps = taps.Rows * runs,
+                Depth = merged ? taps.Columns * Depth : Depth,
+                TapOffsets = offsets,
+                RowStride = (nint)StrideW * pixel * sizeof(float),
+            };
+            var k = (nint)taps.Count * Depth;
+            for (var group = 0; group < groups; group++)
+            {
+                var groupWeights = pass.Weights + (firstGroup + group) * k * Panels.PaddedColumns<TVector>(Lanes);
+                for (var panel = firstPanel; panel < endPanel; panel++)
+                {
+                    var lane = panel * Panels.Width<TVector>();
+                    var lanes = Math.Min(Panels.Width<TVector>(), Lanes - lane);
+                    job.BStride = Panels.PaddedWidth<TVector>(lanes) * sizeof(float);
+                    var channel = (firstGroup + group) * Lanes + lane;
+                    var bias = Bias == null ? null : Bias + channel;
+                    var y = pass.Y + image * OutImage + firstOut * OutRow + channel;
+                    var start = x + group * Depth;
+                    for (var row = firstOut; row < Math.Min(endOut, pass.OutH); row++, y += OutRow, start += (nint)StrideH * width * pixel)
+                    {
+                        prefetch.Go();
+                        Tiles.Run<TVector, AlongDepth>(&job, pass.OutW, job.RowStride, lanes, start, groupWeights + lane * k, bias, y, OutPixel, false);
+                    }
+                }
+            }
+        }
+    }
 }
