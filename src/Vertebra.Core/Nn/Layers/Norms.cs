@@ -1,0 +1,131 @@
+using Vertebra.Ops;
+
+namespace Vertebra.Nn;
+
+/// <summary>A normaliser over channels-last tensors, with the constants that weights depend on, and with an activation of its own if wanted.</summary>
+public abstract class NormLayer : Module
+{
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <param name="activation">Applied to the result; it becomes the child "act".</param>
+    protected NormLayer(float epsilon, ActivationKind activation)
+    {
+        Epsilon = epsilon;
+        Activation = activation == ActivationKind.Identity ? null : Child("act", new ActivationLayer(activation));
+    }
+
+    /// <summary>Added to the variance.</summary>
+    public float Epsilon { get; }
+
+    /// <summary>Share of a batch's statistics in the running ones; null for normalisers that keep none.</summary>
+    public virtual float? Momentum => null;
+
+    /// <summary>The activation that belongs to this normaliser, if any.</summary>
+    public ActivationLayer? Activation { get; }
+
+    /// <summary>
+    /// Normalises, adds a residual if there is one, and applies an activation: in one pass where the normaliser can, module by
+    /// module while a trace is taken, so that each keeps its own output there. The value is the same.
+    /// </summary>
+    public Tensor Forward(Tensor x, ActivationLayer? activation, Tensor? residual = null)
+    {
+        if (OpRecording.Current is null && Fused(x, activation?.Kind ?? ActivationKind.Identity, residual) is { } fused)
+            return fused;
+        x = Forward(x);
+        if (residual is not null)
+            x += residual;
+        return activation?.Forward(x) ?? x;
+    }
+
+    protected sealed override Tensor OnForward(Tensor x)
+    {
+        if (Activation is null)
+            return Normalise(x);
+        return (OpRecording.Current is null ? Fused(x, Activation.Kind, null) : null) ?? Activation.Forward(Normalise(x));
+    }
+
+    /// <summary>Normalises, without any activation.</summary>
+    protected abstract Tensor Normalise(Tensor x);
+
+    /// <summary>Normalises, adds and activates in one pass; null when this normaliser cannot do that.</summary>
+    protected virtual Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) => null;
+}
+
+/// <summary>
+/// Batch normalisation of [..., C] (Ioffe and Szegedy 2015), with PyTorch's parameters <c>weight</c>, <c>bias</c> and buffers
+/// <c>running_mean</c>, <c>running_var</c>, <c>num_batches_tracked</c>. Training normalises by the batch's statistics and
+/// moves the running ones, the variance unbiased.
+/// </summary>
+public sealed class BatchNorm2d : NormLayer
+{
+    private readonly Tensor _weight;
+    private readonly Tensor _bias;
+    private readonly Tensor _runningMean;
+    private readonly Tensor _runningVar;
+    private readonly Tensor _batches;
+    private readonly float _momentum;
+
+    /// <param name="channels">Size of the last axis.</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <param name="momentum">Share of each batch in the running statistics.</param>
+    /// <param name="activation">Applied to the result.</param>
+    /// <param name="initialiser">Fills the scale; ones if null.</param>
+    public BatchNorm2d(
+        int channels, float epsilon = 1e-5f, float momentum = 0.1f, ActivationKind activation = ActivationKind.Identity, Initialiser? initialiser = null)
+        : base(epsilon, activation)
+    {
+        _momentum = momentum;
+        _weight = Parameter("weight", [channels], initialiser ?? Init.Ones);
+        _bias = Parameter("bias", [channels], Init.Zeros);
+        _runningMean = Buffer("running_mean", Construction.Zeros([channels]));
+        _runningVar = Buffer("running_var", Construction.Ones([channels]));
+        _batches = Buffer("num_batches_tracked", Construction.Zeros(Shape.Scalar, DType.Int64));
+    }
+
+    public override float? Momentum => _momentum;
+
+    /// <summary>Scale per channel.</summary>
+    public Tensor Weight => _weight;
+
+    /// <summary>Shift per channel.</summary>
+    public Tensor Bias => _bias;
+
+    public Tensor RunningMean => _runningMean;
+
+    public Tensor RunningVar => _runningVar;
+
+    protected override Tensor Normalise(Tensor x) => Normalise(x, Kernels.Activation.None, null);
+
+    protected override Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) => activation switch
+    {
+        ActivationKind.Identity => Normalise(x, Kernels.Activation.None, residual),
+        ActivationKind.Relu => Normalise(x, Kernels.Activation.Relu, residual),
+        _ => null,
+    };
+
+    private Tensor Normalise(Tensor x, Kernels.Activation activation, Tensor? residual)
+    {
+        if (!IsTraining)
+            return x.BatchNorm(_weight, _bias, _runningMean, _runningVar, Epsilon, activation, residual);
+        var (result, mean, variance) = x.BatchNormTraining(_weight, _bias, Epsilon, activation, residual);
+        if (!mean.IsMeta)
+            Track(mean, variance, x.ElementCount / x.Shape[-1]);
+        return result;
+    }
+
+    private void Track(Tensor mean, Tensor variance, long count)
+    {
+        Move(_runningMean, mean, 1);
+        Move(_runningVar, variance, (float)((double)count / (count - 1)));
+        _batches.CopyFrom<long>([_batches.ToArray<long>()[0] + 1]);
+    }
+
+    private void Move(Tensor running, Tensor batch, float factor)
+    {
+        var target = running.AsSpan<float>();
+        var source = batch.AsSpan<float>();
+        for (var i = 0; i < target.Length; i++)
+            target[i] = ((1 - _momentum) * target[i]) + (_momentum * factor * source[i]);
+        running.MarkWritten();
+        GC.KeepAlive(batch);
+    }
+}

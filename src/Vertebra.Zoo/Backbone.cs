@@ -1,0 +1,89 @@
+using Vertebra.Nn;
+
+namespace Vertebra.Zoo;
+
+/// <summary>
+/// An image network of the zoo: a body that makes feature maps, and a head that makes class scores of the last one.
+/// Takes images [N, H, W, C] and returns logits [N, classes].
+/// </summary>
+public abstract class Backbone : Module
+{
+    private NetworkDescription? _description;
+
+    /// <param name="options">Options with the number of classes and channels filled in, as <see cref="Models.Create"/> passes them.</param>
+    protected Backbone(ModelOptions options)
+    {
+        options.Validate();
+        NumClasses = options.NumClasses ?? throw new ArgumentException("the number of classes must be resolved");
+        InChans = options.InChans ?? throw new ArgumentException("the number of channels must be resolved");
+    }
+
+    /// <summary>Size of the classifier; 0 when there is none.</summary>
+    public int NumClasses { get; protected set; }
+
+    /// <summary>Channels of the input image.</summary>
+    public int InChans { get; }
+
+    /// <summary>Channels of the last feature map.</summary>
+    public abstract int NumFeatures { get; }
+
+    /// <summary>The feature maps that dense tasks take, finest first.</summary>
+    public abstract IReadOnlyList<FeatureInfo> FeatureInfo { get; }
+
+    /// <summary>Path of the classifier module.</summary>
+    public abstract string Classifier { get; }
+
+    /// <summary>Path of the convolution that sees the image.</summary>
+    public abstract string FirstConv { get; }
+
+    /// <summary>Name and options that rebuild this network.</summary>
+    public NetworkDescription Description
+    {
+        get => _description ?? throw new InvalidOperationException("only networks of Models.Create have a description");
+        internal set => _description = value;
+    }
+
+    /// <summary>The last feature map [N, H, W, <see cref="NumFeatures"/>], before pooling.</summary>
+    public Tensor ForwardFeatures(Tensor x)
+    {
+        using var scope = Enter();
+        return OnForwardFeatures(x);
+    }
+
+    /// <summary>Logits of a feature map; with <paramref name="preLogits"/> the pooled vector that the classifier would see.</summary>
+    public Tensor ForwardHead(Tensor features, bool preLogits = false)
+    {
+        using var scope = Enter();
+        return OnForwardHead(features, preLogits);
+    }
+
+    /// <summary>Puts a new classifier with fresh weights in place of the present one; the body stays.</summary>
+    /// <param name="numClasses">0: none, the network then returns pooled features.</param>
+    /// <param name="pool">null: as it is.</param>
+    public void ResetClassifier(int numClasses, GlobalPool? pool = null)
+    {
+        new ModelOptions { NumClasses = numClasses }.Validate();
+        OnResetClassifier(numClasses, pool);
+        NumClasses = numClasses;
+        if (_description is { } description)
+        {
+            var options = description.Options with { NumClasses = numClasses, GlobalPool = pool ?? description.Options.GlobalPool };
+            _description = description with { Options = options };
+        }
+    }
+
+    protected override Tensor OnForward(Tensor x) => OnForwardHead(OnForwardFeatures(x), preLogits: false);
+
+    protected abstract Tensor OnForwardFeatures(Tensor x);
+
+    protected abstract Tensor OnForwardHead(Tensor features, bool preLogits);
+
+    protected abstract void OnResetClassifier(int numClasses, GlobalPool? pool);
+}
+
+/// <summary>One level of a feature pyramid.</summary>
+/// <param name="Index">Position in the pyramid, counted from the finest level.</param>
+/// <param name="Channels">Channels of the map.</param>
+/// <param name="Reduction">Input pixels per pixel of the map, along one side.</param>
+/// <param name="Module">Path of the module that returns the map.</param>
+public sealed record FeatureInfo(int Index, int Channels, int Reduction, string Module);

@@ -1,0 +1,283 @@
+using Vertebra.Zoo.Layers;
+
+namespace Vertebra.Zoo.Families;
+
+/// <summary>
+/// Residual networks with the activation after the sum, and their kin: He et al. 2016; the stems and shortcuts of "Bag of
+/// tricks" (He et al. 2019); ResNeXt, Wide ResNet, SE-, ECA-, anti-aliased and RS variants. Names, state-dict keys and
+/// defaults follow timm's resnet family; the variants are the rows of ResNetVariants.cs.
+/// </summary>
+public sealed class ResNet : Backbone
+{
+    private readonly Module _stem;
+    private readonly NormLayer _norm;
+    private readonly ActivationLayer _act;
+    private readonly Module _stemPool;
+    private readonly Sequential[] _stages;
+    private readonly List<FeatureInfo> _features = [];
+    private GlobalPool2d _pool;
+    private Module _classifier;
+
+    internal ResNet(ResNetSpec spec, ModelOptions options) : base(options)
+    {
+        FirstConv = spec.FirstConv;
+        var width = spec.Stem == StemKind.Plain ? 64 : spec.StemWidth * 2;
+        _stem = Child("conv1", MakeStem(spec, width));
+        _norm = Child("bn1", spec.MakeNorm(width));
+        _act = Child("act1", new ActivationLayer(ActivationKind.Relu));
+        _features.Add(new(0, width, 2, "act1"));
+        _stemPool = Child("maxpool", MakeStemPool(spec, width));
+        _stages = MakeStages(spec, width, options);
+        NumFeatures = _features[^1].Channels;
+        var pool = options.GlobalPool ?? GlobalPool.Avg;
+        _pool = Child("global_pool", new GlobalPool2d(pool));
+        _classifier = Child("fc", MakeClassifier(pool, NumClasses));
+    }
+
+    public static Family Family { get; } = ResNetVariants.Family();
+
+    public override int NumFeatures { get; }
+
+    public override IReadOnlyList<FeatureInfo> FeatureInfo => _features;
+
+    public override string Classifier => "fc";
+
+    public override string FirstConv { get; }
+
+    protected override Tensor OnForwardFeatures(Tensor x)
+    {
+        x = _stemPool.Forward(_norm.Forward(_stem.Forward(x), _act));
+        foreach (var stage in _stages)
+            x = stage.Forward(x);
+        return x;
+    }
+
+    protected override Tensor OnForwardHead(Tensor features, bool preLogits)
+    {
+        var x = _pool.Forward(features);
+        return preLogits ? x : _classifier.Forward(x);
+    }
+
+    protected override void OnResetClassifier(int numClasses, GlobalPool? pool)
+    {
+        if (pool is { } changed)
+            _pool = Replace("global_pool", new GlobalPool2d(changed));
+        _classifier = Replace("fc", MakeClassifier(_pool.Pool, numClasses));
+    }
+
+    private Module MakeClassifier(GlobalPool pool, int numClasses) =>
+        numClasses == 0 ? new Identity() : new Linear(NumFeatures * pool.Width(), numClasses);
+
+    private Module MakeStem(ResNetSpec spec, int width)
+    {
+        if (spec.Stem == StemKind.Plain)
+            return ResNetSpec.Conv(InChans, width, 7, stride: 2);
+        var first = spec.Stem == StemKind.Tiered ? spec.StemWidth / 4 * 3 : spec.StemWidth;
+        return new Sequential(
+            ResNetSpec.Conv(InChans, first, 3, stride: 2), spec.MakeNorm(first), new ActivationLayer(ActivationKind.Relu),
+            ResNetSpec.Conv(first, spec.StemWidth, 3), spec.MakeNorm(spec.StemWidth), new ActivationLayer(ActivationKind.Relu),
+            ResNetSpec.Conv(spec.StemWidth, width, 3));
+    }
+
+    private static Module MakeStemPool(ResNetSpec spec, int width)
+    {
+        if (spec.ReplacesStemPool)
+            return new Sequential(ResNetSpec.Conv(width, width, 3, stride: 2), spec.MakeNorm(width), new ActivationLayer(ActivationKind.Relu));
+        return spec.AntiAliasing switch
+        {
+            AntiAliasing.Average => new AvgPool2d(2),
+            AntiAliasing.Blur => new Sequential(new MaxPool2d(3, 1, 1), new BlurPool2d(width, 2)),
+            _ => new MaxPool2d(3, 2, 1),
+        };
+    }
+
+    private Sequential[] MakeStages(ResNetSpec spec, int width, ModelOptions options)
+    {
+        var count = spec.Depths.Sum();
+        var stages = new Sequential[spec.Depths.Count];
+        var (index, stride, dilation, formerDilation) = (0, 4, 1, 1);
+        for (var stage = 0; stage < stages.Length; stage++)
+        {
+            var step = stage == 0 ? 1 : 2;
+            if (stride >= (options.OutputStride ?? 32))
+                (dilation, step) = (dilation * step, 1);
+            else
+                stride *= step;
+            var blocks = new ResidualBlock[spec.Depths[stage]];
+            for (var i = 0; i < blocks.Length; i++, index++)
+            {
+                var place = new BlockPlace(stage, i, width, i == 0 ? step : 1, dilation, formerDilation, Widths.DropPathRate(options.DropPathRate, index, count));
+                blocks[i] = new ResidualBlock(spec, place);
+                (width, formerDilation) = (blocks[i].OutChannels, dilation);
+            }
+            var name = $"layer{stage + 1}";
+            stages[stage] = Child(name, new Sequential(blocks));
+            _features.Add(new(stage + 1, width, stride, name));
+        }
+        return stages;
+    }
+}
+
+/// <summary>Where a block stands.</summary>
+/// <param name="Stage">Stage, from 0.</param>
+/// <param name="Index">Position in the stage; the first block may change size and width.</param>
+/// <param name="InChannels">Channels that come in.</param>
+/// <param name="Stride">1 or 2.</param>
+/// <param name="Dilation">Of the stage.</param>
+/// <param name="FirstDilation">Of the block's first 3x3 convolution: still the former stage's in a stage's first block.</param>
+/// <param name="DropPathRate">Stochastic depth.</param>
+internal readonly record struct BlockPlace(int Stage, int Index, int InChannels, int Stride, int Dilation, int FirstDilation, float DropPathRate);
+
+/// <summary>Two 3x3 convolutions (basic) or 1x1, 3x3, 1x1 (bottleneck) beside a shortcut; activation after the sum.</summary>
+internal sealed class ResidualBlock : Module
+{
+    private readonly List<Module> _convs = [];
+    private readonly List<NormLayer> _norms = [];
+    private readonly List<ActivationLayer> _acts = [];
+    private readonly int _blurred = -1; // the convolution after which the image is blurred
+    private readonly Module? _blur;
+    private readonly Module? _downsample;
+
+    public ResidualBlock(ResNetSpec spec, BlockPlace place)
+    {
+        var (planes, isBasic) = (spec.Channels[place.Stage], spec.BlockOf(place.Stage) == BlockKind.Basic);
+        var blurs = spec.AntiAliasing != AntiAliasing.None && (place.Stride == 2 || place.FirstDilation != place.Dilation);
+        var stride = blurs ? 1 : place.Stride;
+        var width = isBasic ? planes : planes * spec.BaseWidth / 64 * spec.Cardinality;
+        var (first, second, last) = (width / spec.ReduceFirst, width, isBasic ? planes : planes * 4);
+        if (spec.PrunedWidths is { } pruned)
+            (first, second, last) = pruned.Of(place.Stage, place.Index);
+        OutChannels = last;
+        if (isBasic)
+        {
+            AddConv(spec, place.InChannels, first, 3, stride, place.FirstDilation);
+            AddConv(spec, first, last, 3, 1, place.Dilation, isLast: true);
+        }
+        else
+        {
+            AddConv(spec, place.InChannels, first, 1);
+            AddConv(spec, first, second, 3, stride, place.FirstDilation, spec.Cardinality);
+            AddConv(spec, second, last, 1, isLast: true);
+        }
+        if (blurs)
+        {
+            _blurred = _convs.Count - 2;
+            _blur = Child<Module>("aa", spec.AntiAliasing == AntiAliasing.Blur ? new BlurPool2d(isBasic ? first : second, place.Stride) : new AvgPool2d(place.Stride));
+        }
+        if (place.Index == 0 && (place.Stride != 1 || place.InChannels != (isBasic ? planes : planes * 4)))
+            _downsample = Child("downsample", spec.AveragesShortcut ? AverageShortcut(spec, place) : ConvolutionShortcut(spec, place));
+    }
+
+    public int OutChannels { get; }
+
+    protected override Tensor OnForward(Tensor x)
+    {
+        var shortcut = _downsample?.Forward(x) ?? x;
+        for (var i = 0; i < _convs.Count - 1; i++)
+        {
+            x = _norms[i].Forward(_convs[i].Forward(x), _acts[i]);
+            if (i == _blurred)
+                x = _blur!.Forward(x);
+        }
+        return _norms[^1].Forward(_convs[^1].Forward(x), _acts[^1], shortcut);
+    }
+
+    // The last normaliser starts at zero, so that every block starts as its shortcut (Goyal et al. 2017).
+    private void AddConv(ResNetSpec spec, int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1, bool isLast = false)
+    {
+        var number = _convs.Count + 1;
+        _convs.Add(Child($"conv{number}", ResNetSpec.Conv(inChannels, outChannels, kernel, stride, dilation, groups)));
+        _norms.Add(Child($"bn{number}", spec.MakeNorm(outChannels, isLast ? Init.Zeros : null)));
+        _acts.Add(Child($"act{number}", new ActivationLayer(ActivationKind.Relu)));
+    }
+
+    private Sequential ConvolutionShortcut(ResNetSpec spec, BlockPlace place)
+    {
+        var kernel = place.Stride == 1 && place.Dilation == 1 ? 1 : spec.ShortcutKernel;
+        var dilation = kernel > 1 ? place.FirstDilation : 1;
+        return new(ResNetSpec.Conv(place.InChannels, OutChannels, kernel, place.Stride, dilation), spec.MakeNorm(OutChannels));
+    }
+
+    private Sequential AverageShortcut(ResNetSpec spec, BlockPlace place)
+    {
+        Module pool = place is { Stride: 1, Dilation: 1 } ? new Identity()
+            : place.Dilation == 1 ? new AvgPool2d(2, place.Stride, ceilMode: true, countIncludePad: false)
+            : new AvgPool2d(2, 1, WindowPadding.Same);
+        return new(pool, ResNetSpec.Conv(place.InChannels, OutChannels, 1), spec.MakeNorm(OutChannels));
+    }
+}
+
+/// <summary>What distinguishes the variants.</summary>
+internal sealed record ResNetSpec(BlockKind Block, IReadOnlyList<int> Depths)
+{
+    /// <summary>Of one stage, where it differs from <see cref="Block"/>.</summary>
+    public IReadOnlyList<BlockKind>? Blocks { get; init; }
+
+    /// <summary>Widths of the stages before the bottleneck's factor 4.</summary>
+    public IReadOnlyList<int> Channels { get; init; } = [64, 128, 256, 512];
+
+    public StemKind Stem { get; init; }
+
+    /// <summary>Width of a deep stem's inner convolutions.</summary>
+    public int StemWidth { get; init; } = 64;
+
+    /// <summary>A striding convolution instead of the stem's max pool.</summary>
+    public bool ReplacesStemPool { get; init; }
+
+    /// <summary>The shortcut averages before its 1x1 convolution instead of striding.</summary>
+    public bool AveragesShortcut { get; init; }
+
+    public int ShortcutKernel { get; init; } = 1;
+
+    /// <summary>Groups of the 3x3 convolutions.</summary>
+    public int Cardinality { get; init; } = 1;
+
+    /// <summary>Inner width of a bottleneck, in 64ths of its stage's width and per group.</summary>
+    public int BaseWidth { get; init; } = 64;
+
+    /// <summary>Divides the width of a block's first convolution.</summary>
+    public int ReduceFirst { get; init; } = 1;
+
+    public AntiAliasing AntiAliasing { get; init; }
+
+    public PrunedWidths? PrunedWidths { get; init; }
+
+    public string FirstConv => Stem == StemKind.Plain ? "conv1" : "conv1.0";
+
+    public static Initialiser ConvInit { get; } = Init.KaimingNormal(fanOut: true);
+
+    public BlockKind BlockOf(int stage) => Blocks?[stage] ?? Block;
+
+    public NormLayer MakeNorm(int channels, Initialiser? initialiser = null) =>
+        new BatchNorm2d(channels, initialiser: initialiser);
+
+    public static Conv2d Conv(int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1) =>
+        new(inChannels, outChannels, kernel, stride, WindowPadding.Centred(kernel, stride, dilation), dilation, groups, bias: false, initialiser: ConvInit);
+}
+
+/// <summary>Widths that pruning left over.</summary>
+/// <param name="Inner">By stage: widths of the first and second convolution, block after block.</param>
+/// <param name="Outer">By stage: width of its output.</param>
+internal sealed record PrunedWidths(IReadOnlyList<int[]> Inner, IReadOnlyList<int> Outer)
+{
+    public (int First, int Second, int Last) Of(int stage, int block) => (Inner[stage][2 * block], Inner[stage][(2 * block) + 1], Outer[stage]);
+}
+
+internal enum BlockKind
+{
+    Basic,
+    Bottleneck,
+}
+
+/// <summary>The first layers.</summary>
+internal enum StemKind
+{
+    /// <summary>One 7x7 convolution.</summary>
+    Plain,
+
+    /// <summary>Three 3x3 convolutions.</summary>
+    Deep,
+
+    /// <summary>Three 3x3 convolutions, the first narrower.</summary>
+    Tiered,
+}

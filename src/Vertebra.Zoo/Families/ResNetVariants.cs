@@ -1,0 +1,184 @@
+using Vertebra.Zoo.Layers;
+
+namespace Vertebra.Zoo.Families;
+
+/// <summary>The table of <see cref="ResNet"/>: a variant a row, with the weights published for it, the default first. Facts as in timm's registry.</summary>
+internal static class ResNetVariants
+{
+    // How the published weights were made decides how images are prepared for them.
+    private static readonly PretrainedConfig s_old = new() { Interpolation = "bilinear", License = "apache-2.0" };
+    private static readonly PretrainedConfig s_bicubic = s_old with { Interpolation = "bicubic" };
+    private static readonly PretrainedConfig s_timm = s_bicubic.TestAt(288, 0.95f);
+    private static readonly PretrainedConfig s_timm256 = s_bicubic.At(256) with { CropPct = 0.95f };
+    private static readonly PretrainedConfig s_timm320 = s_timm256.TestAt(320, 1);
+    private static readonly PretrainedConfig s_rsb = (s_bicubic with { CropPct = 0.95f }).TestAt(288, 1);
+    private static readonly PretrainedConfig s_rsb160 = (s_bicubic.At(160) with { CropPct = 0.95f }).TestAt(224, 0.95f);
+    private static readonly PretrainedConfig s_rsb176 = (s_bicubic.At(176) with { CropPct = 0.9f }).TestAt(224, 1);
+    private static readonly PretrainedConfig s_c3 = s_bicubic.At(176).TestAt(224, 0.95f);
+    private static readonly PretrainedConfig s_ra4 = s_rsb with { Mean = PretrainedConfig.Half, Std = PretrainedConfig.Half, CropPct = 0.9f };
+    private static readonly PretrainedConfig s_sw = (s_bicubic with { CropPct = 0.95f }).TestAt(288, 1);
+    private static readonly PretrainedConfig s_sw12k = s_sw with { NumClasses = 11821 };
+    private static readonly PretrainedConfig s_vision = s_old with { License = "bsd-3-clause" };
+    private static readonly PretrainedConfig s_vision2 = s_vision.At(176).TestAt(224, 0.965f);
+    private static readonly PretrainedConfig s_facebook = s_old with { License = "cc-by-nc-4.0" };
+
+    private static ResNetSpec Basic(params int[] depths) => new(BlockKind.Basic, depths);
+
+    private static ResNetSpec Bottleneck(params int[] depths) => new(BlockKind.Bottleneck, depths);
+
+    private static ResNetSpec R18 { get; } = Basic(2, 2, 2, 2);
+
+    private static ResNetSpec R34 { get; } = Basic(3, 4, 6, 3);
+
+    private static ResNetSpec R26 { get; } = Bottleneck(2, 2, 2, 2);
+
+    private static ResNetSpec R50 { get; } = Bottleneck(3, 4, 6, 3);
+
+    private static ResNetSpec R101 { get; } = Bottleneck(3, 4, 23, 3);
+
+    private static ResNetSpec R152 { get; } = Bottleneck(3, 8, 36, 3);
+
+    private static ResNetSpec R200 { get; } = Bottleneck(3, 24, 36, 3);
+
+    private static ResNetSpec R269 { get; } = Bottleneck(3, 30, 48, 8);
+
+    // The letters of the names: a deep stem (C, S the wider), with averaging shortcuts too (D), and tiered (T).
+    private static ResNetSpec C(this ResNetSpec spec) => spec with { Stem = StemKind.Deep, StemWidth = 32 };
+
+    private static ResNetSpec S(this ResNetSpec spec) => spec with { Stem = StemKind.Deep };
+
+    private static ResNetSpec D(this ResNetSpec spec) => spec.C() with { AveragesShortcut = true };
+
+    private static ResNetSpec T(this ResNetSpec spec) => spec.D() with { Stem = StemKind.Tiered };
+
+    private static ResNetSpec Next(this ResNetSpec spec, int cardinality, int width) => spec with { Cardinality = cardinality, BaseWidth = width };
+
+    private static ResNetSpec Wide(this ResNetSpec spec) => spec with { BaseWidth = 128 };
+
+    private static ResNetSpec Aa(this ResNetSpec spec) => spec with { AntiAliasing = AntiAliasing.Average };
+
+    private static ResNetSpec Blur(this ResNetSpec spec) => spec with { AntiAliasing = AntiAliasing.Blur };
+
+    private static (string Name, ResNetSpec Spec, (string Tag, PretrainedConfig Config)[] Tags)[] Rows() =>
+    [
+        ("resnet10t", Basic(1, 1, 1, 1).T(), [("c3_in1k", s_c3)]),
+        ("resnet14t", Bottleneck(1, 1, 1, 1).T(), [("c3_in1k", s_c3)]),
+        ("resnet18", R18,
+        [
+            ("a1_in1k", s_rsb), ("a2_in1k", s_rsb), ("a3_in1k", s_rsb160), ("tv_in1k", s_vision),
+            ("fb_ssl_yfcc100m_ft_in1k", s_facebook), ("fb_swsl_ig1b_ft_in1k", s_facebook), ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnet18d", R18.D(), [("ra2_in1k", s_timm), ("ra4_e3600_r224_in1k", s_ra4)]),
+        ("resnet34", R34,
+        [
+            ("a1_in1k", s_rsb), ("a2_in1k", s_rsb), ("a3_in1k", s_rsb160), ("bt_in1k", s_timm), ("ra4_e3600_r224_in1k", s_ra4),
+            ("tv_in1k", s_vision), ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnet34d", R34.D(), [("ra2_in1k", s_timm)]),
+        ("resnet26", R26, [("bt_in1k", s_timm)]),
+        ("resnet26d", R26.D(), [("bt_in1k", s_timm)]),
+        ("resnet26t", R26.T(), [("ra2_in1k", (s_bicubic.At(256) with { CropPct = 0.94f }).TestAt(320, 1))]),
+        ("resnet50", R50,
+        [
+            ("a1_in1k", s_rsb), ("a1h_in1k", s_rsb176), ("a2_in1k", s_rsb), ("a3_in1k", s_rsb160), ("b1k_in1k", s_rsb), ("b2k_in1k", s_rsb),
+            ("c1_in1k", s_rsb), ("c2_in1k", s_rsb), ("d_in1k", s_rsb), ("ram_in1k", s_timm), ("am_in1k", s_bicubic), ("ra_in1k", s_timm),
+            ("bt_in1k", s_timm), ("tv_in1k", s_vision), ("tv2_in1k", s_vision2), ("fb_ssl_yfcc100m_ft_in1k", s_facebook),
+            ("fb_swsl_ig1b_ft_in1k", s_facebook), ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnet50c", R50.C(), [("gluon_in1k", s_bicubic)]),
+        ("resnet50d", R50.D(),
+        [
+            ("ra2_in1k", s_timm), ("ra4_e3600_r224_in1k", s_ra4 with { CropPct = 0.95f }), ("a1_in1k", s_rsb), ("a2_in1k", s_rsb),
+            ("a3_in1k", s_rsb160), ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnet50s", R50.S(), [("gluon_in1k", s_bicubic)]),
+        ("resnet50t", R50.T(), [("untrained", s_timm)]),
+        ("resnet101", R101,
+        [
+            ("a1h_in1k", s_rsb), ("a1_in1k", s_rsb), ("a2_in1k", s_rsb), ("a3_in1k", s_rsb160), ("tv_in1k", s_vision), ("tv2_in1k", s_vision2),
+            ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnet101c", R101.C(), [("gluon_in1k", s_bicubic)]),
+        ("resnet101d", R101.D(), [("ra2_in1k", s_timm320), ("gluon_in1k", s_bicubic)]),
+        ("resnet101s", R101.S(), [("gluon_in1k", s_bicubic)]),
+        ("resnet152", R152,
+        [
+            ("a1h_in1k", s_rsb), ("a1_in1k", s_rsb), ("a2_in1k", s_rsb), ("a3_in1k", s_rsb160), ("tv_in1k", s_vision), ("tv2_in1k", s_vision2),
+            ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnet152c", R152.C(), [("gluon_in1k", s_bicubic)]),
+        ("resnet152d", R152.D(), [("ra2_in1k", s_timm320), ("gluon_in1k", s_bicubic)]),
+        ("resnet152s", R152.S(), [("gluon_in1k", s_bicubic)]),
+        ("resnet200", R200, [("untrained", s_timm)]),
+        ("resnet200d", R200.D(), [("ra2_in1k", s_timm320)]),
+        ("wide_resnet50_2", R50.Wide(), [("racm_in1k", s_timm), ("tv_in1k", s_vision), ("tv2_in1k", s_vision2)]),
+        ("wide_resnet101_2", R101.Wide(), [("tv_in1k", s_vision), ("tv2_in1k", s_vision2)]),
+        ("resnext50_32x4d", R50.Next(32, 4),
+        [
+            ("a1h_in1k", s_rsb), ("a1_in1k", s_rsb), ("a2_in1k", s_rsb), ("a3_in1k", s_rsb160), ("ra_in1k", s_timm), ("tv_in1k", s_vision),
+            ("tv2_in1k", s_vision2), ("fb_ssl_yfcc100m_ft_in1k", s_facebook), ("fb_swsl_ig1b_ft_in1k", s_facebook), ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnext50d_32x4d", R50.Next(32, 4).D(), [("bt_in1k", s_timm)]),
+        ("resnext101_32x4d", R101.Next(32, 4),
+        [
+            ("fb_ssl_yfcc100m_ft_in1k", s_facebook), ("untrained", s_timm), ("fb_swsl_ig1b_ft_in1k", s_facebook), ("gluon_in1k", s_bicubic),
+        ]),
+        ("resnext101_32x8d", R101.Next(32, 8),
+        [
+            ("tv_in1k", s_vision), ("tv2_in1k", s_vision2), ("fb_wsl_ig1b_ft_in1k", s_facebook), ("fb_ssl_yfcc100m_ft_in1k", s_facebook),
+            ("fb_swsl_ig1b_ft_in1k", s_facebook),
+        ]),
+        ("resnext101_32x16d", R101.Next(32, 16),
+        [
+            ("fb_wsl_ig1b_ft_in1k", s_facebook), ("fb_ssl_yfcc100m_ft_in1k", s_facebook), ("fb_swsl_ig1b_ft_in1k", s_facebook),
+        ]),
+        ("resnext101_32x32d", R101.Next(32, 32), [("fb_wsl_ig1b_ft_in1k", s_facebook)]),
+        ("resnext101_64x4d", R101.Next(64, 4), [("c1_in1k", s_rsb), ("tv_in1k", s_vision), ("gluon_in1k", s_bicubic)]),
+
+        ("resnetblur18", R18.Blur(), [("untrained", s_timm)]),
+        ("resnetblur50", R50.Blur(), [("bt_in1k", s_timm)]),
+        ("resnetblur50d", R50.D().Blur(), [("untrained", s_timm)]),
+        ("resnetblur101d", R101.D().Blur(), [("untrained", s_timm)]),
+        ("resnetaa34d", R34.D().Aa(), [("untrained", s_timm)]),
+        ("resnetaa50", R50.Aa(), [("a1h_in1k", s_rsb)]),
+        ("resnetaa50d", R50.D().Aa(), [("sw_in12k_ft_in1k", s_sw), ("sw_in12k", s_sw12k), ("d_in12k", s_sw12k)]),
+        ("resnetaa101d", R101.D().Aa(), [("sw_in12k_ft_in1k", s_sw), ("sw_in12k", s_sw12k)]),
+        ("test_resnet", Basic(1, 1, 1, 1).D() with
+        {
+            StemWidth = 16,
+            Channels = [32, 48, 48, 96],
+            Blocks = [BlockKind.Basic, BlockKind.Basic, BlockKind.Bottleneck, BlockKind.Basic],
+        },
+        [("r160_in1k", s_old.At(160) with { Mean = PretrainedConfig.Half, Std = PretrainedConfig.Half, CropPct = 0.95f })]),
+    ];
+
+    public static Family Family() => new(
+        "resnet",
+        "He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016, arXiv:1512.03385",
+        [.. Rows().Select(r => ModelInfo.Row(r.Name, "resnet", r.Tags, "fc", r.Spec.FirstConv, options => new ResNet(r.Spec, options)))],
+        Aliases());
+
+    private static Dictionary<string, string> Aliases()
+    {
+        var aliases = new Dictionary<string, string>();
+        foreach (var name in new[] { "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d" })
+            aliases[$"tv_{name}"] = $"{name}.tv_in1k";
+        foreach (var name in new[] { "resnet18", "resnet50", "resnext50_32x4d", "resnext101_32x4d", "resnext101_32x8d", "resnext101_32x16d" })
+        {
+            aliases[$"ssl_{name}"] = $"{name}.fb_ssl_yfcc100m_ft_in1k";
+            aliases[$"swsl_{name}"] = $"{name}.fb_swsl_ig1b_ft_in1k";
+        }
+        foreach (var width in new[] { 8, 16, 32 })
+            aliases[$"ig_resnext101_32x{width}d"] = $"resnext101_32x{width}d.fb_wsl_ig1b_ft_in1k";
+        foreach (var depth in new[] { 18, 34, 50, 101, 152 })
+            aliases[$"gluon_resnet{depth}_v1b"] = $"resnet{depth}.gluon_in1k";
+        foreach (var depth in new[] { 50, 101, 152 })
+        {
+            foreach (var letter in "cds")
+                aliases[$"gluon_resnet{depth}_v1{letter}"] = $"resnet{depth}{letter}.gluon_in1k";
+        }
+        foreach (var name in new[] { "resnext50_32x4d", "resnext101_32x4d", "resnext101_64x4d" })
+            aliases[$"gluon_{name}"] = $"{name}.gluon_in1k";
+        return aliases;
+    }
+}

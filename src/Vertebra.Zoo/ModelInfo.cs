@@ -1,0 +1,71 @@
+namespace Vertebra.Zoo;
+
+/// <summary>One row of the zoo: a network by its name, with the weights published for it.</summary>
+public sealed class ModelInfo
+{
+    private readonly Func<ModelOptions, Backbone> _build;
+
+    /// <param name="name">The field's name: <c>resnet50</c>.</param>
+    /// <param name="family">The family the row stands in.</param>
+    /// <param name="configs">Published weights, the default first; at least one entry, untrained if need be.</param>
+    /// <param name="build">Builds the network from options whose classes and channels are filled in.</param>
+    internal ModelInfo(string name, string family, IReadOnlyList<PretrainedConfig> configs, Func<ModelOptions, Backbone> build)
+    {
+        (Name, Family, Configs, _build) = (name, family, configs, build);
+        if (configs.Count == 0)
+            throw new ArgumentException($"{name} has no configuration");
+    }
+
+    /// <summary>A row of a family's table: tags with their configurations, the default first. Weights lie on the hub under <c>timm/name.tag</c>, except where the tag is "untrained".</summary>
+    internal static ModelInfo Row(
+        string name, string family, IEnumerable<(string Tag, PretrainedConfig Config)> tags, string classifier, string firstConv, Func<ModelOptions, Backbone> build)
+    {
+        var configs = tags.Select(t => t.Config with
+        {
+            Tag = t.Tag,
+            HubId = t.Tag == "untrained" ? null : $"timm/{name}.{t.Tag}",
+            Classifier = classifier,
+            FirstConv = firstConv,
+        });
+        return new(name, family, [.. configs], build);
+    }
+
+    public string Name { get; }
+
+    /// <summary>Name of the family.</summary>
+    public string Family { get; }
+
+    /// <summary>Published weights, the default first.</summary>
+    public IReadOnlyList<PretrainedConfig> Configs { get; }
+
+    /// <summary>The configuration that the bare name means.</summary>
+    public PretrainedConfig Config => Configs[0];
+
+    /// <summary>The configuration of a tag; the default for an empty one.</summary>
+    /// <exception cref="VertebraException">There is no such tag; the message lists them.</exception>
+    public PretrainedConfig ConfigOf(string tag)
+    {
+        if (tag.Length == 0)
+            return Config;
+        return Configs.FirstOrDefault(c => c.Tag == tag)
+            ?? throw new VertebraException($"{Name} has no weights tagged '{tag}'; there are {string.Join(", ", Configs.Select(c => c.Tag))}");
+    }
+
+    /// <summary>Builds the network; see <see cref="Models.Create"/>.</summary>
+    internal Backbone Build(ModelOptions options, PretrainedConfig config)
+    {
+        options.Validate();
+        var backbone = _build(options with { NumClasses = options.NumClasses ?? config.NumClasses, InChans = options.InChans ?? config.InputSize.Channels });
+        backbone.Description = new(config.Tag.Length == 0 ? Name : $"{Name}.{config.Tag}", options, config);
+        return backbone;
+    }
+
+    public override string ToString() => Name;
+}
+
+/// <summary>Networks of one design.</summary>
+/// <param name="Name">Short name: <c>resnet</c>.</param>
+/// <param name="Paper">Where the design was published.</param>
+/// <param name="Models">The variants.</param>
+/// <param name="Aliases">Former names and the names they stand for today, with tag where one is meant.</param>
+public sealed record Family(string Name, string Paper, IReadOnlyList<ModelInfo> Models, IReadOnlyDictionary<string, string> Aliases);

@@ -1,0 +1,92 @@
+namespace Vertebra.Zoo;
+
+/// <summary>
+/// What may be asked of a network beyond its name; null means the model's own default. The same options in a
+/// <see cref="NetworkDescription"/> rebuild the same network. Names in files follow timm: <c>num_classes</c>, <c>in_chans</c> ...
+/// </summary>
+public sealed record ModelOptions
+{
+    private const int MostClasses = 10_000_000;
+    private const int MostChannels = 4096;
+
+    /// <summary>Size of the classifier; 0 leaves it out, and the network returns pooled features.</summary>
+    public int? NumClasses { get; init; }
+
+    /// <summary>Channels of the input image.</summary>
+    public int? InChans { get; init; }
+
+    /// <summary>Probability in [0, 1) of dropping a pooled feature before the classifier while training.</summary>
+    public float DropRate { get; init; }
+
+    /// <summary>Stochastic depth: probability in [0, 1) of skipping the last block while training; earlier blocks less, linearly.</summary>
+    public float DropPathRate { get; init; }
+
+    /// <summary>Input pixels per pixel of the last stage: 8, 16 or 32. Below 32 the later stages dilate their convolutions instead of striding.</summary>
+    public int? OutputStride { get; init; }
+
+    /// <summary>How the last feature map becomes one vector.</summary>
+    public GlobalPool? GlobalPool { get; init; }
+
+    /// <summary>Checks the ranges.</summary>
+    /// <exception cref="VertebraException">A value is outside its range; the message names it.</exception>
+    public void Validate()
+    {
+        Check(NumClasses is null or (>= 0 and <= MostClasses), "num_classes", NumClasses, $"0 to {MostClasses}");
+        Check(InChans is null or (>= 1 and <= MostChannels), "in_chans", InChans, $"1 to {MostChannels}");
+        Check(DropRate is >= 0 and < 1, "drop_rate", DropRate, "at least 0 and below 1");
+        Check(DropPathRate is >= 0 and < 1, "drop_path_rate", DropPathRate, "at least 0 and below 1");
+        Check(OutputStride is null or 8 or 16 or 32, "output_stride", OutputStride, "8, 16 or 32");
+    }
+
+    private static void Check(bool isRight, string name, object? value, string range)
+    {
+        if (!isRight)
+            throw new VertebraException($"{name} is {value}; it must be {range}");
+    }
+}
+
+/// <summary>How a feature map [N, H, W, C] becomes one vector per image.</summary>
+public enum GlobalPool
+{
+    /// <summary>Not at all: the map goes on as it is.</summary>
+    None,
+
+    /// <summary>Mean over the pixels.</summary>
+    Avg,
+
+    /// <summary>Maximum over the pixels.</summary>
+    Max,
+
+    /// <summary>Half the sum of mean and maximum.</summary>
+    AvgMax,
+
+    /// <summary>Mean and maximum side by side: twice the channels.</summary>
+    CatAvgMax,
+}
+
+/// <summary>Names of <see cref="GlobalPool"/> in files and on the command line.</summary>
+public static class GlobalPools
+{
+    private static readonly (GlobalPool Pool, string Name)[] s_names =
+    [
+        (GlobalPool.None, ""), (GlobalPool.Avg, "avg"), (GlobalPool.Max, "max"), (GlobalPool.AvgMax, "avgmax"), (GlobalPool.CatAvgMax, "catavgmax"),
+    ];
+
+    /// <summary>timm's name: <c>avg</c>, <c>max</c>, <c>avgmax</c>, <c>catavgmax</c>, or empty for none.</summary>
+    public static string NameOf(this GlobalPool pool) => s_names.First(n => n.Pool == pool).Name;
+
+    /// <summary>The pool of a name; <c>none</c> is the empty name's alias.</summary>
+    /// <exception cref="VertebraException">There is no such pool.</exception>
+    public static GlobalPool Parse(string name)
+    {
+        foreach (var entry in s_names)
+        {
+            if (entry.Name == name || (name == "none" && entry.Pool == GlobalPool.None))
+                return entry.Pool;
+        }
+        throw new VertebraException($"global_pool '{name}' is unknown; use avg, max, avgmax, catavgmax or none");
+    }
+
+    /// <summary>Features per channel of the map: 2 for the concatenating pool, else 1.</summary>
+    public static int Width(this GlobalPool pool) => pool == GlobalPool.CatAvgMax ? 2 : 1;
+}

@@ -1,0 +1,58 @@
+using System.IO.Enumeration;
+using Vertebra.Zoo.Families;
+
+namespace Vertebra.Zoo;
+
+/// <summary>The registry: every network by the name the field uses.</summary>
+public static class Models
+{
+    /// <summary>Adding a family is adding its line here.</summary>
+    private static readonly Family[] s_families =
+    [
+        ResNet.Family,
+        CifarResNet.Family,
+    ];
+
+    private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);
+
+    private static readonly Dictionary<string, string> s_aliases = s_families.SelectMany(f => f.Aliases).ToDictionary(StringComparer.Ordinal);
+
+    public static IReadOnlyList<Family> Families => s_families;
+
+    /// <summary>The networks whose name fits a pattern of <c>*</c> and <c>?</c>, by family and in the order of its table; all of them without a pattern.</summary>
+    public static IReadOnlyList<ModelInfo> List(string pattern = "*") =>
+        [.. s_families.SelectMany(f => f.Models).Where(m => FileSystemName.MatchesSimpleExpression(pattern, m.Name))];
+
+    /// <summary>Looks a network up.</summary>
+    /// <param name="name">A name, <c>name.tag</c>, or a former name that still has an alias.</param>
+    /// <exception cref="VertebraException">There is none; the message gives the nearest names.</exception>
+    public static (ModelInfo Model, PretrainedConfig Config) Find(string name)
+    {
+        if (TryFind(name) is { } model)
+            return (model, model.ConfigOf(TagOf(Resolve(name))));
+        var nearest = NearestNames.Find(BaseOf(name), s_models.Keys);
+        throw new VertebraException($"no model is named '{name}'; {(nearest.Count == 0 ? "list them with Models.List or `vertebra models`" : $"the nearest are {string.Join(", ", nearest)}")}");
+    }
+
+    /// <summary>The network of a name, <c>name.tag</c> or alias; null if there is none. The tag is not looked at.</summary>
+    public static ModelInfo? TryFind(string name) => s_models.GetValueOrDefault(BaseOf(Resolve(name)));
+
+    /// <summary>
+    /// Builds a network in evaluation mode with freshly initialised weights. Inside <see cref="Nn.Construction.Meta"/> it has
+    /// shapes only; inside <see cref="Nn.Construction.Deferred"/> its weights are for a checkpoint to fill.
+    /// </summary>
+    /// <param name="name">A name, or <c>name.tag</c>: the tag decides the default number of classes.</param>
+    /// <param name="options">null: the defaults.</param>
+    /// <exception cref="VertebraException">The name, the tag or an option is wrong.</exception>
+    public static Backbone Create(string name, ModelOptions? options = null)
+    {
+        var (model, config) = Find(name);
+        return model.Build(options ?? new ModelOptions(), config);
+    }
+
+    private static string Resolve(string name) => s_aliases.GetValueOrDefault(name, name);
+
+    private static string BaseOf(string name) => name.Split('.', 2)[0];
+
+    private static string TagOf(string name) => name.Contains('.') ? name.Split('.', 2)[1] : "";
+}

@@ -1,0 +1,73 @@
+using Vertebra.Ops;
+
+namespace Vertebra.Zoo;
+
+/// <summary>Puts published weights into a network that may have other input channels or other classes than they were made for.</summary>
+public static class PretrainedWeights
+{
+    /// <summary>
+    /// Loads a state dict. The first convolution is adapted to the network's input channels; a classifier of another size is
+    /// left out, and the network keeps its fresh one. Everything else must match.
+    /// </summary>
+    /// <param name="network">The network to fill.</param>
+    /// <param name="state">Tensors by full name, as <see cref="Checkpoint"/> reads them.</param>
+    /// <param name="source">What to call them in messages.</param>
+    /// <returns>What was adapted, a line each; empty when everything fitted.</returns>
+    /// <exception cref="VertebraException">Names or shapes do not match; nothing has been written then.</exception>
+    public static IReadOnlyList<string> LoadPretrained(this Backbone network, IReadOnlyDictionary<string, Tensor> state, string source)
+    {
+        var own = network.State().ToDictionary(s => s.Name, s => s.Tensor, StringComparer.Ordinal);
+        var fitting = new OrderedDictionary<string, Tensor>(StringComparer.Ordinal);
+        foreach (var (name, tensor) in state)
+            fitting[name] = tensor;
+        var notes = new List<string>();
+
+        var first = $"{network.FirstConv}.weight";
+        if (fitting.TryGetValue(first, out var weight) && weight.Rank == 4 && weight.Shape[1] != network.InChans)
+        {
+            fitting[first] = AdaptInput(weight, network.InChans);
+            notes.Add($"{first}: from {weight.Shape[1]} to {network.InChans} input channels");
+        }
+        var prefix = $"{network.Classifier}.";
+        var isOther = state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var mine) && mine.Shape == s.Value.Shape));
+        if (isOther || (network.NumClasses == 0 && state.Keys.Any(IsClassifier)))
+        {
+            foreach (var name in state.Keys.Where(IsClassifier))
+                fitting.Remove(name);
+            foreach (var (name, tensor) in own.Where(o => IsClassifier(o.Key)))
+                fitting[name] = tensor.Clone();
+            notes.Add($"{network.Classifier}: the weights' classifier is of another size and was left out");
+        }
+        network.Load(fitting, source);
+        return notes;
+
+        bool IsClassifier(string name) => name.StartsWith(prefix, StringComparison.Ordinal);
+    }
+
+    /// <summary>
+    /// Weights of a first convolution for another number of input channels: for one, the sum over the colours; for others, the
+    /// three colours over and over, scaled by 3 / channels so that the sum stays (timm's rule).
+    /// </summary>
+    /// <param name="weight">[O, 3, KH, KW]; for one channel also [O, 3·n, KH, KW] of a space-to-depth stem.</param>
+    /// <param name="inChans">Channels wanted.</param>
+    /// <returns>[O, <paramref name="inChans"/>, KH, KW], or [O, n, KH, KW] of such a stem.</returns>
+    /// <exception cref="VertebraException">The weight is not made for RGB.</exception>
+    public static Tensor AdaptInput(Tensor weight, int inChans)
+    {
+        var (o, i, taps) = (weight.Shape[0], weight.Shape[1], weight.Shape[2] * weight.Shape[3]);
+        if (i == inChans)
+            return weight;
+        if (i % 3 != 0 || (inChans != 1 && i != 3))
+            throw new VertebraException($"a first convolution of shape {weight.Shape} cannot be adapted to {inChans} input channels: it is not made for RGB images");
+        var source = weight.To(DType.Float32).ToArray<float>();
+        var groups = inChans == 1 ? i / 3 : inChans;
+        var target = new float[o * groups * taps];
+        for (var index = 0; index < target.Length; index++)
+        {
+            var (row, group, tap) = (index / (groups * taps), index / taps % groups, index % taps);
+            float At(int channel) => source[(((row * i) + channel) * taps) + tap];
+            target[index] = inChans == 1 ? At(3 * group) + At((3 * group) + 1) + At((3 * group) + 2) : At(group % 3) * (3f / inChans);
+        }
+        return Tensor.From(target, weight.Shape.With(1, groups));
+    }
+}

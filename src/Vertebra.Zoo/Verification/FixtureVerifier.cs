@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using Vertebra.Autograd;
+
+namespace Vertebra.Zoo.Verification;
+
+/// <summary>
+/// Compares networks of the zoo with golden fixtures: names, shapes and counts exactly; logits, features, pyramid, losses,
+/// gradients and running statistics within the tolerance that the fixture states.
+/// </summary>
+public static class FixtureVerifier
+{
+    /// <summary>The fixtures below a folder, in order of their names: <c>*.json</c> there, or in its sub-folder <c>models</c>.</summary>
+    /// <exception cref="VertebraException">There is no such folder, or no fixture in it.</exception>
+    public static IReadOnlyList<string> FilesIn(string folder)
+    {
+        if (!Directory.Exists(folder))
+            throw new VertebraException($"there is no folder {folder}");
+        var models = Path.Combine(folder, "models");
+        var files = Directory.GetFiles(Directory.Exists(models) ? models : folder, "*.json");
+        return files.Length > 0 ? [.. files.Order(StringComparer.Ordinal)] : throw new VertebraException($"{folder} has no fixtures (*.json)");
+    }
+
+    /// <summary>Builds the fixture's network, fills it by the fixture's rule and compares.</summary>
+    /// <exception cref="FileFormatException">The file is no fixture.</exception>
+    public static FixtureResult Verify(string path)
+    {
+        var clock = Stopwatch.StartNew();
+        var fixture = Fixture.Read(path);
+        if (Models.TryFind(fixture.Model) is null)
+            return new(fixture.Name, fixture.Model, fixture.Kind, [], null, clock.Elapsed.TotalSeconds);
+        var checks = new List<FixtureCheck>();
+        string? divergence = null;
+        try
+        {
+            switch (fixture.Kind)
+            {
+                case "eval" or "c10":
+                    divergence = new EvaluationComparison(fixture, checks).Run();
+                    break;
+                case "train":
+                    new TrainingComparison(fixture, checks).Run();
+                    break;
+                default:
+                    checks.Add(new("kind", 1, 0, $"fixtures of kind '{fixture.Kind}' cannot be compared yet"));
+                    break;
+            }
+        }
+        catch (Exception e) when (e is VertebraException and not FileFormatException)
+        {
+            checks.Add(new("run", 1, 0, e.Message));
+        }
+        return new(fixture.Name, fixture.Model, fixture.Kind, checks, divergence, clock.Elapsed.TotalSeconds);
+    }
+
+    /// <summary>Builds the network, adds the comparisons of names and counts, fills it and adds that of its bits.</summary>
+    internal static Backbone Prepare(Fixture fixture, List<FixtureCheck> checks)
+    {
+        using var _ = Construction.Deferred();
+        var network = Models.Create(fixture.Model, fixture.Options);
+        if (fixture.State.Count > 0)
+            CompareState(fixture, network, checks);
+        var root = fixture.Root;
+        checks.Add(FixtureCheck.Equal("num_params", (long)(root.Double("num_params") ?? 0), network.ParameterCount));
+        checks.Add(FixtureCheck.Equal("num_tensors", root.Integer("num_tensors") ?? 0, network.State().Count()));
+        checks.Add(FixtureCheck.Equal("state_hash", root.Text("state_hash"), $"{GoldenValues.StateHash(network):x16}"));
+        GoldenValues.Fill(network, fixture.Exponents);
+        checks.Add(FixtureCheck.Equal("param_checksum", root.Text("param_checksum"), $"{GoldenValues.ParameterChecksum(network):x16}"));
+        return network;
+    }
+
+    private static void CompareState(Fixture fixture, Backbone network, List<FixtureCheck> checks)
+    {
+        var found = network.State().Select(s => $"{s.Name} [{string.Join(", ", s.Tensor.Shape.Span.ToArray())}] {NameOf(s.Tensor.DType)}").ToArray();
+        var expected = fixture.State.Select(s => $"{s.Name} [{string.Join(", ", s.Shape)}] {s.DType}").ToArray();
+        var common = Math.Min(found.Length, expected.Length);
+        var first = Enumerable.Range(0, common).FirstOrDefault(i => found[i] != expected[i], common);
+        var isEqual = first == common && found.Length == expected.Length;
+        checks.Add(new("names", isEqual ? 0 : 1, 0, isEqual ? "" : $"tensor {first}: expected {expected.ElementAtOrDefault(first) ?? "none"}, found {found.ElementAtOrDefault(first) ?? "none"}"));
+    }
+
+    private static string NameOf(DType dtype) => dtype.ToString().ToLowerInvariant();
+
+    /// <summary>Gradients off for a comparison in evaluation mode.</summary>
+    internal static GradMode.Scope WithoutGradients() => GradMode.Off();
+}

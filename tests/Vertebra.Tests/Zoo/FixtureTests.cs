@@ -1,0 +1,82 @@
+using Vertebra.Zoo;
+using Vertebra.Zoo.Verification;
+using Xunit.Abstractions;
+
+namespace Vertebra.Tests.Zoo;
+
+public class FixtureTests(ITestOutputHelper output)
+{
+    public static TheoryData<string> Registered() => [.. Names().DefaultIfEmpty("none")];
+
+    /// <summary>The fixtures of the reference that are about registered networks; none where the reference is absent.</summary>
+    private static IEnumerable<string> Names() => SharedData.Root is null ? []
+        : FixtureVerifier.FilesIn(SharedData.PathOf("reference/zoo")).Select(Path.GetFileNameWithoutExtension).OfType<string>().Where(f => Models.TryFind(f.Split('.')[0]) is not null);
+
+    [SharedTheory]
+    [MemberData(nameof(Registered))]
+    public void Network_agrees_with_the_reference(string fixture)
+    {
+        var result = FixtureVerifier.Verify(SharedData.PathOf($"reference/zoo/models/{fixture}.json"));
+        output.WriteLine(result.ToString());
+        Assert.True(result.Status == FixtureStatus.Passed, result.ToString());
+    }
+
+    [SharedFact]
+    public void A_network_that_is_not_registered_is_missing_not_passed()
+    {
+        var result = FixtureVerifier.Verify(SharedData.PathOf("reference/zoo/models/tv_alexnet.json"));
+        Assert.Equal(FixtureStatus.Missing, result.Status);
+        Assert.Contains("tv_alexnet", result.ToString());
+    }
+
+    // A wrong constant must fail, and the place must be found: the fixture is changed, not the network.
+    [SharedFact]
+    public void A_difference_fails_and_names_the_first_module()
+    {
+        var text = File.ReadAllText(SharedData.PathOf("reference/zoo/models/resnet18.c10.json"));
+        using var folder = new TemporaryFolder();
+        var result = VerifyText(folder, text.Replace("eps=1e-05", "eps=0.001"));
+        Assert.Equal(["norms"], result.Checks.Where(c => !c.Passed).Select(c => c.What));
+
+        const string Row = "[\"layer2.0\",[1,128,8,8],119.351885]";
+        Assert.Contains(Row, text);
+        result = VerifyText(folder, text.Replace(Row, Row.Replace("119.351885", "119.4")));
+        Assert.Equal(["trace"], result.Checks.Where(c => !c.Passed).Select(c => c.What));
+        Assert.Equal(("layer2.0", FixtureStatus.Failed), (result.FirstDivergence, result.Status));
+
+        const string Variance = "[\"bn1.running_var\",[64],\"float32\",-2]";
+        Assert.Contains(Variance, text);
+        result = VerifyText(folder, text.Replace(Variance, Variance.Replace("-2", "-3")));
+        Assert.Equal("bn1", result.FirstDivergence);
+        Assert.False(result["param_checksum"]!.Passed);
+        Assert.False(result["logits"]!.Passed);
+    }
+
+    [Theory]
+    [InlineData("", "not JSON")]
+    [InlineData("{}", "'scheme' must be present")]
+    [InlineData("""{"scheme": "zoo-2"}""", "scheme 'zoo-2'")]
+    [InlineData("""{"scheme": "zoo-1", "model": "resnet18", "kind": "eval", "input_size": [3, 8, 8], "state_dict": [[1]]}""", "is not a fixture")]
+    public void A_file_that_is_no_fixture_gets_one_clear_line(string text, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var error = Assert.ThrowsAny<VertebraException>(() => VerifyText(folder, text));
+        Assert.Contains(expected, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Fact]
+    public void A_folder_without_fixtures_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Contains("no fixtures", Assert.Throws<VertebraException>(() => FixtureVerifier.FilesIn(folder.Path)).Message);
+        Assert.Contains("no folder", Assert.Throws<VertebraException>(() => FixtureVerifier.FilesIn(Path.Combine(folder.Path, "x"))).Message);
+    }
+
+    private static FixtureResult VerifyText(TemporaryFolder folder, string text)
+    {
+        var path = Path.Combine(folder.Path, "changed.json");
+        File.WriteAllText(path, text);
+        return FixtureVerifier.Verify(path);
+    }
+}
