@@ -13,11 +13,16 @@ internal static unsafe class ColumnStatistics
     // 64 columns × 32 lines are 8 KiB: the second sweep over a block finds it in the first-level cache.
     private const int LinesPerBlock = 32;
 
-    /// <summary>Means and biased variances, [segments, channels] each.</summary>
+    /// <summary>Means and biased variances, [segments, channels] each; NaN where there are no rows.</summary>
     public static void Run(in ColumnGrid grid, float* x, float* mean, float* variance)
     {
         if (!grid.IsEmpty)
+        {
             Level.Run(new Statistics(grid, x, mean, variance));
+            return;
+        }
+        new Span<float>(mean, grid.Segments * grid.Channels).Fill(float.NaN);
+        new Span<float>(variance, grid.Segments * grid.Channels).Fill(float.NaN);
     }
 
     private readonly struct Statistics(ColumnGrid grid, float* x, float* mean, float* variance) : IKernel

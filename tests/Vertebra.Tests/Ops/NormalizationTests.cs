@@ -60,6 +60,12 @@ public class NormalizationTests
         Assert.Equal("BatchNorm: input must be channels-last with rank 2 or more, got shape [8]", Message(() => c8.BatchNorm(c8, c8, c8, c8)));
         Assert.Equal("BatchNormTraining: needs more than one value per channel for a variance, got shape [1, 1, 1, 8]; use a larger batch, or inference mode",
             Message(() => Tensor.Meta([1, 1, 1, 8]).BatchNormTraining(c8, c8)));
+        Assert.Equal("GroupNorm: input [2, 4, 4, 8] has 8 channels, which 3 groups do not divide", Message(() => x.GroupNorm(3, c8, c8)));
+        Assert.Equal("GroupNorm: weight must have shape [8], got [4]", Message(() => x.GroupNorm(2, c4, c8)));
+        Assert.Equal("LayerNorm: bias must have shape [4, 8], got [8]", Message(() => x.LayerNorm(Tensor.Meta([4, 8]), c8, axes: 2)));
+        Assert.Equal("LayerNorm: input [8] has no 2 last axes to normalise", Message(() => c8.LayerNorm(axes: 2)));
+        Assert.Equal("Interpolate: images must not be empty, got shape [1, 0, 4, 8]", Message(() => Tensor.Meta([1, 0, 4, 8]).Interpolate(2)));
+        Assert.Equal("Interpolate: alignCorners and antialias go with bilinear and bicubic, not with nearest", Message(() => x.Interpolate(2, antialias: true)));
     }
 
     private static string Message(Action action) => Assert.Throws<ShapeException>(action).Message;
