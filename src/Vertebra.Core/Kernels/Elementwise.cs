@@ -14,6 +14,12 @@ internal interface IBinaryOperator
     TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector>;
 }
 
+/// <summary>A function that is not worth a vector form: one number at a time, in float64.</summary>
+internal interface IScalarOperator
+{
+    double Invoke(double x);
+}
+
 /// <summary>Functions applied element by element to operands of one shape. Targets may be the sources themselves.</summary>
 internal static unsafe class Elementwise
 {
@@ -38,6 +44,15 @@ internal static unsafe class Elementwise
             RunParts(op, a, b, target, count);
     }
 
+    /// <summary>target[i] = op(source[i]), one at a time.</summary>
+    public static void RunScalar<TOperator>(TOperator op, float* source, float* target, long count) where TOperator : struct, IScalarOperator =>
+        Workers.Run(Parts(count), part =>
+        {
+            var end = Math.Min(count, (part + 1L) * PartSize);
+            for (var i = (long)part * PartSize; i < end; i++)
+                target[i] = (float)op.Invoke(source[i]);
+        });
+
     // Apart from Run, so that the closure is made for large operands only.
     private static void RunParts<TOperator>(TOperator op, float* source, float* target, long count) where TOperator : struct, IUnaryOperator =>
         Workers.Run(Parts(count), part =>
@@ -56,7 +71,8 @@ internal static unsafe class Elementwise
     /// <summary>How many parts of <see cref="PartSize"/> elements, the last one perhaps shorter.</summary>
     public static int Parts(long count) => checked((int)((count + PartSize - 1) / PartSize));
 
-    private static void Line<TOperator>(TOperator op, float* source, float* target, long count) where TOperator : struct, IUnaryOperator
+    /// <summary>The same on the calling thread alone.</summary>
+    public static void Line<TOperator>(TOperator op, float* source, float* target, long count) where TOperator : struct, IUnaryOperator
     {
         switch (Simd.Level)
         {

@@ -14,4 +14,7 @@ public abstract record UnaryOp : Op
 
     private protected static unsafe void Compute<TOperator>(TOperator op, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) where TOperator : struct, IUnaryOperator =>
         Elementwise.Run(op, inputs[0].Pointer<float>(), outputs[0].Pointer<float>(), outputs[0].ElementCount);
+
+    private protected static unsafe void ComputeScalar<TOperator>(TOperator op, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) where TOperator : struct, IScalarOperator =>
+        Elementwise.RunScalar(op, inputs[0].Pointer<float>(), outputs[0].Pointer<float>(), outputs[0].ElementCount);
 }

@@ -22,6 +22,14 @@ public sealed class ComparisonCases : IOpCases
             yield return Case(op, OpCases.Indices([300, 100], 9, 1).To(DType.Float32), OpCases.Indices([300, 1], 9, 2).To(DType.Float32), holds);
             yield return Case(op, Tensor.From(float.NaN, float.NaN, 0, float.PositiveInfinity, 1), Tensor.From(float.NaN, 1, -0f, float.PositiveInfinity, float.NaN), holds);
         }
+        foreach (var n in OpCases.Lengths.Append(40_000))
+        {
+            var (a, b) = (OpCases.Indices([n], 2, 1).To(DType.Bool), OpCases.Indices([n], 2, 2).To(DType.Bool));
+            yield return Case(new LogicalAnd(), a, b, (p, q) => p * q == 1);
+            yield return Case(new LogicalOr(), a, b, (p, q) => p + q > 0);
+            yield return new(new LogicalNot(), [a], x => [Array.ConvertAll(x[0], v => 1 - v)]);
+        }
+        yield return Case(new LogicalAnd(), Tensor.From([true, false], [2, 1]), Tensor.From(true, false, true), (p, q) => p * q == 1);
         foreach (var (c, a, b) in new (Shape, Shape, Shape)[] { ([7], [7], [7]), ([2, 1], [3], []), ([3], [2, 3], [2, 1]), ([], [2], [2]), ([0], [0], []), ([65], [65], [65]), ([300, 1], [100], [300, 100]) })
             yield return Choice(c, a, b);
     }

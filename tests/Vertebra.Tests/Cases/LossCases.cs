@@ -13,6 +13,18 @@ public sealed class LossCases : IOpCases
             yield return EntropyGradient(new(0.1f, LossReduction.Mean, -100), classes, weighted: false);
             yield return EntropyGradient(new(0.1f, LossReduction.None, 0), classes, weighted: true);
         }
+        foreach (var n in OpCases.Lengths)
+        {
+            yield return new(new BinaryCrossEntropyWithLogits(), [OpCases.Uniform([n], 1, -4, 4), OpCases.Uniform([n], 2, 0, 1)],
+                x => [x[0].Zip(x[1], (l, t) => -(t * Math.Log(1 / (1 + Math.Exp(-l)))) - ((1 - t) * Math.Log(1 / (1 + Math.Exp(l))))).ToArray()])
+            {
+                CheckSecondDerivative = n is > 0 and < 9,
+            };
+        }
+        var sure = Tensor.From(200f, -200, 200, -200, 30, -30);
+        yield return new(new BinaryCrossEntropyWithLogits(), [sure, Tensor.From(1f, 0, 0, 1, 1, 0)], _ => [[0, 0, 200, 200, 9.357622968839299e-14, 9.357622968839299e-14]]) { CheckGradient = false };
+        foreach (var c in Soft([3], 5, LossReduction.Mean).Concat(Soft([2, 3], 4, LossReduction.Sum)).Concat(Soft([2, 2], 17, LossReduction.None)).Concat(Soft([], 1, LossReduction.Mean)))
+            yield return c;
         foreach (var reduction in Enum.GetValues<LossReduction>())
         {
             foreach (var weighted in new[] { false, true })
@@ -24,6 +36,41 @@ public sealed class LossCases : IOpCases
             }
         }
         yield return Entropy(new(0.1f, LossReduction.Mean, 7), [200], 300, weighted: true) with { CheckGradient = false };
+    }
+
+    private static IEnumerable<OpCase> Soft(Shape samples, int classes, LossReduction reduction)
+    {
+        Shape shape = [.. samples.Span, classes];
+        var (x, t) = (OpCases.Uniform(shape, 1, -3, 3), OpCases.Uniform(shape, 2, 0, 1));
+        double[] Reference(double[][] v)
+        {
+            var losses = new double[samples.ElementCount];
+            for (var s = 0; s < losses.Length; s++)
+            {
+                var logits = v[0][(s * classes)..((s + 1) * classes)];
+                var logSum = Math.Log(logits.Sum(Math.Exp));
+                for (var c = 0; c < classes; c++)
+                    losses[s] += v[1][(s * classes) + c] * (logSum - logits[c]);
+            }
+            return reduction switch { LossReduction.None => losses, LossReduction.Sum => [losses.Sum()], _ => [losses.Average()] };
+        }
+        var op = new SoftCrossEntropy(reduction);
+        yield return new(op, [x, t], v => [Reference(v)]);
+        var outputs = op.ApplyAll(x, t);
+        yield return new(new SoftCrossEntropyGradient(reduction), [OpCases.Uniform(outputs[0].Shape, 4), x, t, outputs[1]],
+            v => [[.. v[1].Select((_, i) => Slope(logits => Reference([logits, v[2]]).Zip(v[0], (loss, g) => loss * g).Sum(), v[1], i))]]) { CheckGradient = false };
+    }
+
+    /// <summary>Central difference with respect to one element.</summary>
+    private static double Slope(Func<double[], double> f, double[] x, int i)
+    {
+        double At(double offset)
+        {
+            double[] moved = [.. x];
+            moved[i] += offset;
+            return f(moved);
+        }
+        return (At(1e-4) - At(-1e-4)) / 2e-4;
     }
 
     private static OpCase Entropy(CrossEntropy op, Shape samples, int classes, bool weighted)
@@ -44,17 +91,8 @@ public sealed class LossCases : IOpCases
         return new(new CrossEntropyGradient(op), [dy, inputs[0], inputs[1], outputs[1], .. inputs[2..]], x =>
         {
             // The slope of each line's loss by central differences of the definition.
-            double[][] operands = [x[1], x[2], .. x[4..]];
-            return [[.. x[1].Select((logit, i) =>
-            {
-                double At(double offset)
-                {
-                    double[] moved = [.. x[1]];
-                    moved[i] += offset;
-                    return Entropy(op, [moved, .. operands[1..]], classes).Zip(x[0], (loss, g) => loss * g).Sum();
-                }
-                return (At(1e-4) - At(-1e-4)) / 2e-4;
-            })]];
+            double[][] others = [x[2], .. x[4..]];
+            return [[.. x[1].Select((_, i) => Slope(logits => Entropy(op, [logits, .. others], classes).Zip(x[0], (loss, g) => loss * g).Sum(), x[1], i))]];
         }) { CheckGradient = false };
     }
 

@@ -1,0 +1,36 @@
+using System.Runtime.CompilerServices;
+using Vertebra.Kernels;
+
+namespace Vertebra.Ops;
+
+/// <summary>min(max(x, 0), 6). Its gradient reads the result only, and is 0 at 0 and 6.</summary>
+public sealed record Relu6 : ActivationOp
+{
+    public override Saved Saves => Saved.Output0;
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);
+
+    internal override void ForwardGradient(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ComputeGradient(new Derivative(), inputs, outputs);
+
+    protected internal override Tensor Slope(Tensor saved) => saved.Greater(0).LogicalAnd(saved.Less(6)).To(DType.Float32);
+
+    private readonly struct Function : IUnaryOperator
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>
+            TVector.Min(TVector.Max(x, TVector.Zero), TVector.Create(6f));
+    }
+
+    private readonly struct Derivative : IBinaryOperator
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Invoke<TVector>(TVector dy, TVector y) where TVector : unmanaged, IVector<TVector> =>
+            dy & TVector.GreaterThan(y, TVector.Zero) & TVector.GreaterThan(TVector.Create(6f), y);
+    }
+}
+
+public static partial class TensorOps
+{
+    /// <summary>min(max(x, 0), 6), element by element.</summary>
+    public static Tensor Relu6(this Tensor x) => new Relu6().Apply(x);
+}

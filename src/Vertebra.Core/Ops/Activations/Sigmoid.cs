@@ -1,0 +1,36 @@
+using System.Runtime.CompilerServices;
+using Vertebra.Kernels;
+
+namespace Vertebra.Ops;
+
+/// <summary>1 / (1 + e^-x). Its gradient reads the result only.</summary>
+public sealed record Sigmoid : ActivationOp
+{
+    public override Saved Saves => Saved.Output0;
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);
+
+    internal override void ForwardGradient(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ComputeGradient(new Derivative(), inputs, outputs);
+
+    protected internal override Tensor Slope(Tensor saved) => saved * (1 - saved);
+
+    private readonly struct Function : IUnaryOperator
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>
+            VectorMath.Sigmoid(x);
+    }
+
+    private readonly struct Derivative : IBinaryOperator
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public TVector Invoke<TVector>(TVector dy, TVector y) where TVector : unmanaged, IVector<TVector> =>
+            dy * y * (TVector.Create(1f) - y);
+    }
+}
+
+public static partial class TensorOps
+{
+    /// <summary>1 / (1 + e^-x), element by element.</summary>
+    public static Tensor Sigmoid(this Tensor x) => new Sigmoid().Apply(x);
+}
