@@ -4,18 +4,28 @@ using Vertebra.Tests.Cases;
 namespace Vertebra.Tests;
 
 /// <summary>
-/// Started by <see cref="Kernels.InstructionLevelTests"/> as a process of its own: <c>--check-level LEVEL</c> runs all op and kernel
-/// cases at an instruction level. Exit code 0 when all hold, 1 with the failing ones listed, 3 when the process runs at another level.
+/// What tests start as a process of its own. <c>--check-level LEVEL</c> runs all op and kernel cases at an instruction level: exit
+/// code 0 when all hold, 1 with the failing ones listed, 3 when the process runs at another level. <c>--train FOLDER</c> trains, or
+/// goes on training, a small network. <c>--train-memory STEPS</c> trains one and prints the resident memory after every step.
 /// </summary>
 public static class Program
 {
-    public static int Main(string[] args)
+    public static int Main(string[] args) => args switch
     {
-        if (args is not ["--check-level", var name] || !Enum.TryParse<SimdLevel>(name, ignoreCase: true, out var level))
-        {
-            Console.Error.WriteLine($"usage: --check-level {string.Join('|', Enum.GetNames<SimdLevel>())}; the tests themselves run with 'dotnet test'");
-            return 2;
-        }
+        ["--check-level", var name] when Enum.TryParse<SimdLevel>(name, ignoreCase: true, out var level) => CheckLevel(level),
+        ["--train", var folder] => Lab.Training.TrainingProcess.Train(folder),
+        ["--train-memory", var steps] => Lab.Training.TrainingProcess.PrintMemory(int.Parse(steps, System.Globalization.CultureInfo.InvariantCulture)),
+        _ => Usage(),
+    };
+
+    private static int Usage()
+    {
+        Console.Error.WriteLine($"usage: --check-level {string.Join('|', Enum.GetNames<SimdLevel>())}, --train FOLDER or --train-memory STEPS; the tests themselves run with 'dotnet test'");
+        return 2;
+    }
+
+    private static int CheckLevel(SimdLevel level)
+    {
         if (Simd.Level != level)
         {
             Console.Error.WriteLine($"this process runs at {Simd.Level}, not at {level}");

@@ -18,8 +18,11 @@ internal sealed class TinyConvNet : Module
     private readonly Tensor _linear;
     private readonly Tensor _bias;
 
-    public TinyConvNet(int width = 8, int classes = 3)
+    private readonly bool _hasNoise;
+
+    public TinyConvNet(int width = 8, int classes = 3, bool hasNoise = true)
     {
+        _hasNoise = hasNoise;
         _conv = Parameter("conv", [width, 3, 3, 3], Init.KaimingNormal(fanOut: false));
         _scale = Parameter("scale", [width], Init.Ones);
         _shift = Parameter("shift", [width], Init.Zeros);
@@ -39,7 +42,7 @@ internal sealed class TinyConvNet : Module
         _mean.CopyFrom<float>(_mean.ToArray<float>().Zip(mean.ToArray<float>(), (r, b) => (0.9f * r) + (0.1f * b)).ToArray());
         _variance.CopyFrom<float>(_variance.ToArray<float>().Zip(variance.ToArray<float>(), (r, b) => (0.9f * r) + (0.1f * b)).ToArray());
         _batches.CopyFrom<long>([_batches.ToArray<long>()[0] + 1]);
-        return Head(y.Relu() * Noise(y.Shape));
+        return Head(_hasNoise ? y.Relu() * Noise(y.Shape) : y.Relu());
     }
 
     private Tensor Head(Tensor x) => x.Mean([1, 2]).Linear(_linear, _bias);

@@ -60,6 +60,35 @@ public class TrainingReportTests
         Assert.Contains("Interrupted.", html);
     }
 
+    [BrowserFact]
+    public async Task A_browser_draws_the_page_in_light_and_dark()
+    {
+        using var place = new TemporaryFolder();
+        File.WriteAllText(place["report.html"], Make(10).ToHtml());
+        var light = await Chromium.Screenshot(place["report.html"], 1200, 1800, isDark: false);
+        var dark = await Chromium.Screenshot(place["report.html"], 1200, 1800, isDark: true);
+        Assert.Equal((1200, 1800), (light.Width, light.Height));
+        Assert.Equal([255, 255, 255], light.Row(5)[..3].ToArray());
+        Assert.Equal([0x14, 0x17, 0x1b], dark.Row(5)[..3].ToArray());
+        // The first curve's colour, and cells of the matrix in theirs: the SVG was understood, not only the text.
+        Assert.True(CountOf(light, 0x1f, 0x6f, 0xeb) > 500, "no curve in the light page");
+        Assert.True(CountOf(dark, 0x6c, 0xb0, 0xff) > 500, "no curve in the dark page");
+        Assert.True(CountNear(light, 0x49, 0x89, 0xee, 30) > 8000, "no diagonal in the matrix");
+    }
+
+    private static int CountOf(RgbImage image, byte red, byte green, byte blue) => CountNear(image, red, green, blue, 0);
+
+    private static int CountNear(RgbImage image, byte red, byte green, byte blue, int distance)
+    {
+        var count = 0;
+        for (var i = 0; i < image.Pixels.Length; i += 3)
+        {
+            if (Math.Abs(image.Pixels[i] - red) <= distance && Math.Abs(image.Pixels[i + 1] - green) <= distance && Math.Abs(image.Pixels[i + 2] - blue) <= distance)
+                count++;
+        }
+        return count;
+    }
+
     private static TrainingReport Make(int classes)
     {
         var random = new Philox(5, 6);
