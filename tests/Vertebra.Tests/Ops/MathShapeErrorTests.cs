@@ -25,6 +25,17 @@ public class MathShapeErrorTests
         { "CrossEntropy: the class weights of logits [2, 3] must have shape [3], got [4]", () => F.CrossEntropy(I, classWeights: G) },
         { "CrossEntropy: label smoothing must lie in [0, 1], got 1.5", () => F.CrossEntropy(I, labelSmoothing: 1.5f) },
         { "CrossEntropy: logits must be [..., classes] with at least one class, got shape [2, 0]", () => Tensor.Zeros([2, 0]).CrossEntropy(I) },
+        { "SoftCrossEntropy: the target distribution of logits [2, 3] must have shape [2, 3], got [4]", () => F.SoftCrossEntropy(G) },
+        { "BinaryCrossEntropyWithLogits: the targets of logits [2, 3] must have shape [2, 3], got [4]", () => F.BinaryCrossEntropyWithLogits(G) },
+        { "Prelu: the weight must have shape [1] or [C] for x [..., C], got [4] for x [2, 3]", () => F.Prelu(G) },
+        { "Elu: alpha must be at least 0, got -1", () => F.Elu(-1) },
+        { "Clamp: the lower bound 2 must not be above the upper one 1", () => F.Clamp(2, 1) },
+        { "Dropout: the probability must lie in [0, 1], got 1.5", () => F.Dropout(1.5f, 0, 0) },
+        { "DropPath: a scalar has no samples to drop; axis 0 must be the batch", () => Tensor.Scalar(1).DropPath(0.5f, 0, 0) },
+        { "CumSum: axis 2 does not exist in shape [2, 3] of rank 2", () => F.CumSum(2) },
+        { "ArgMax: there is no largest of no elements: shape [2, 0] along axis -1", () => Tensor.Zeros([2, 0]).ArgMax() },
+        { "LogicalAnd: the first operand must be Bool, got Float32[2, 3]; convert it with To(Bool)", () => F.LogicalAnd(F) },
+        { "ReluGradient: what the activation saved must have shape [2, 3], got [4]", () => new ActivationGradient(new Relu()).Apply(F, G) },
     };
 
     [Theory]
