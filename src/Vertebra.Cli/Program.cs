@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Vertebra.Cli;
+using Vertebra.Cli.Verbs;
 
 var root = new RootCommand(
     """
@@ -10,6 +11,6 @@ var root = new RootCommand(
 
     Every verb explains itself with --help.
     """);
-foreach (var verb in Verbs.All())
+foreach (var verb in VerbList.All())
     root.Subcommands.Add(verb);
 return Host.Run(root, args);

@@ -134,7 +134,7 @@ public static class Safetensors
             throw Bad(path, "the file is shorter than its 8-byte prefix");
         var length = BinaryPrimitives.ReadInt64LittleEndian(prefix);
         if (length is < 2 or > LargestHeader || length > fileLength - 8)
-            throw Bad(path, $"the header claims {length} bytes in a file of {fileLength}");
+            throw Bad(path, $"the header claims {length} bytes in a file of {fileLength} (truncated, or another format?)");
         var bytes = new byte[length];
         file.ReadExactly(bytes);
         var header = new Header(8 + length);

@@ -1,0 +1,114 @@
+using System.CommandLine;
+using System.Globalization;
+using Vertebra.Kernels;
+using Vertebra.Lab.Training;
+
+namespace Vertebra.Cli.Verbs;
+
+/// <summary><c>vertebra train</c>: a folder of labelled images in, a trained and checked network out.</summary>
+internal static class TrainVerb
+{
+    public static Command Create()
+    {
+        var flags = TrainingOption.All.ToDictionary(o => o, FlagOf);
+        var resume = new Option<string?>("--resume") { Description = "go on with the run in this folder; its own options hold" };
+        var config = new Option<string?>("--config", "-c") { Description = "read options from this YAML file (a run's args.yaml); flags override it" };
+        var command = new Command("train",
+            """
+            Train a network. Without --dataset it learns generated shapes, so that a first run needs no data:
+              vertebra train --model resnet20_cifar --epochs 5
+            On your own images, one sub-folder per class, below train/ and val/ or with --val-split:
+              vertebra train --model resnet50 --dataset folder --data-dir DIR --val-split 0.1
+            Ctrl-C stops at the next update and saves; --resume RUN goes on with the same bits.
+            """) { resume, config };
+        foreach (var flag in flags.Values)
+            command.Options.Add(flag);
+        command.SetAction(parsed => Host.Interruptible(stop => Run(parsed, flags, parsed.GetValue(resume), parsed.GetValue(config), stop)));
+        return command;
+    }
+
+    // Values stay text here: the option's own parser knows the kinds and names the flag in its errors.
+    private static Option FlagOf(TrainingOption option)
+    {
+        var flag = option.Kind switch
+        {
+            OptionKind.Flag => new Option<string>($"--{option.Name}") { Arity = ArgumentArity.ZeroOrOne, HelpName = "true|false" },
+            OptionKind.Numbers => new Option<string[]>($"--{option.Name}") { Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = true, HelpName = "N..." },
+            _ => (Option)new Option<string>($"--{option.Name}") { HelpName = option.Kind == OptionKind.Text ? "TEXT" : "N" },
+        };
+        flag.Description = Description(option);
+        if (option.Name is "batch-size" or "workers")
+            flag.Aliases.Add(option.Name == "workers" ? "-j" : "-b");
+        return flag;
+    }
+
+    private static string Description(TrainingOption option)
+    {
+        var value = option.Get(new TrainingOptions());
+        return value is null || option.Description.Contains("(default", StringComparison.Ordinal) ? option.Description : $"{option.Description} (default: {string.Join(' ', value)})";
+    }
+
+    private static int Run(ParseResult parsed, Dictionary<TrainingOption, Option> flags, string? resume, string? config, CancellationToken stop)
+    {
+        var given = flags.Where(f => parsed.GetResult(f.Value) is { Implicit: false }).ToList();
+        if (resume is not null && (given.Any(g => g.Key.Name is not ("threads" or "workers" or "log-interval")) || config is not null))
+            throw new VertebraException("--resume takes the run's own options; only --threads, --workers and --log-interval may be given with it");
+        var options = new TrainingOptions();
+        if (config is not null)
+            ArgsFile.ReadFile(config, options);
+        foreach (var (option, flag) in given)
+            option.Set(options, [.. parsed.GetResult(flag)!.Tokens.Select(t => t.Value)]);
+        if (options.Threads is { } threads)
+            Workers.Count = threads;
+        var note = (string message) => Console.Error.WriteLine($"vertebra: {message}");
+        var run = resume is null ? TrainingRun.Start(options, note, Preparation, stop) : TrainingRun.Resume(resume, note, stop);
+        PrintHeader(run);
+        var result = run.Run(new LineProgress(Console.Out, options.LogInterval, run.Options.EvalMetric), stop);
+        return Finish(run, result);
+    }
+
+    private static void PrintHeader(TrainingRun run)
+    {
+        Console.WriteLine(run.TrainingData.Identity);
+        Console.WriteLine(run.ValidationData.Identity);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{run.Options.Model}: {run.Network.ParameterCount / 1e6:0.00} M parameters, {run.Macs / 1e9:0.000} GMACs at {run.Preprocessing.Height}x{run.Preprocessing.Width}, {run.Network.NumClasses} classes, {Workers.Count} threads ({Simd.Level})"));
+        Console.WriteLine($"Writing to {Relative(run.Folder.Path)}");
+    }
+
+    private static int Finish(TrainingRun run, TrainingResult result)
+    {
+        var folder = Relative(run.Folder.Path);
+        if (!result.IsComplete)
+        {
+            Console.WriteLine($"Stopped; everything is saved. Go on with:\n  vertebra train --resume {folder}");
+            return Host.Interrupted;
+        }
+        RunReport.Write(run, result, folder);
+        if (run.BrokenTrainingImages + run.BrokenValidationImages > 0)
+            Console.WriteLine($"Skipped as unreadable: {run.BrokenTrainingImages} training and {run.BrokenValidationImages} validation images.");
+        var best = result.Best is { } b ? string.Create(CultureInfo.InvariantCulture, $" {run.Options.EvalMetric} {(run.Options.EvalMetric == "loss" ? -b.Metric : b.Metric):0.00} in epoch {b.Epoch}") : " unknown";
+        Console.WriteLine(
+            $"""
+            Done in {LineProgress.Time(result.Elapsed)}. Best{best}.
+              report   {Path.Combine(folder, "report.html")}
+              weights  {Path.Combine(folder, "model_best.safetensors")}
+            Next:
+              vertebra predict {folder} IMAGE
+              vertebra export {folder} -o {run.Options.Model}.onnx
+            """);
+        return Host.Success;
+    }
+
+    private static void Preparation(long done, long total, string what)
+    {
+        if (done == total || done % Math.Max(1, total / 10) == 0)
+            Console.Error.WriteLine($"{what}: {done} of {total}");
+    }
+
+    private static string Relative(string path)
+    {
+        var relative = Path.GetRelativePath(Environment.CurrentDirectory, path);
+        return relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
+    }
+}

@@ -1,0 +1,18 @@
+using System.CommandLine;
+
+namespace Vertebra.Cli.Verbs;
+
+/// <summary>The verbs, in the order that help lists them.</summary>
+internal static class VerbList
+{
+    public static IEnumerable<Command> All() =>
+    [
+        TrainVerb.Create(),
+        ValidateVerb.Create(),
+        PredictVerb.Create(),
+        ExportVerb.Create(),
+        ModelsVerb.Create(),
+        VerifyVerb.Create(),
+        BenchVerb.Create(),
+    ];
+}

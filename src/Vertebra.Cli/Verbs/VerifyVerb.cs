@@ -1,0 +1,59 @@
+using System.CommandLine;
+using System.Text.Json;
+using Vertebra.Zoo;
+using Vertebra.Zoo.Verification;
+
+namespace Vertebra.Cli.Verbs;
+
+/// <summary><c>vertebra verify --fixtures DIR</c>: networks against golden values of the reference implementation.</summary>
+internal static class VerifyVerb
+{
+    public static Command Create()
+    {
+        var fixtures = new Option<string>("--fixtures") { Description = "a folder of golden fixtures (scheme zoo-1), or one such file", Required = true };
+        var only = new Option<string>("--models") { Description = "names to verify, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
+        var json = new Option<bool>("--json") { Description = "print one JSON array instead of lines" };
+        var command = new Command("verify",
+            "Fill networks by rule and compare names, shapes, costs, outputs, feature maps, losses and gradients with golden files. " +
+            "A file whose network is not registered is listed as missing, not as passed. Exit code 1 if any fails.") { fixtures, only, json };
+        command.SetAction(parsed => Host.Interruptible(stop => Run(parsed.GetValue(fixtures)!, parsed.GetValue(only)!, parsed.GetValue(json), stop)));
+        return command;
+    }
+
+    private static int Run(string path, string pattern, bool json, CancellationToken stop)
+    {
+        var files = FixtureVerifier.FilesIn(path)
+            .Where(f => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(pattern, Path.GetFileName(f).Split('.')[0])).ToList();
+        if (files.Count == 0)
+            throw new VertebraException($"no fixture in {path} fits '{pattern}'");
+        var results = new List<FixtureResult>();
+        foreach (var file in files)
+        {
+            stop.ThrowIfCancellationRequested();
+            results.Add(FixtureVerifier.Verify(file));
+            if (!json)
+                Console.WriteLine(results[^1]);
+        }
+        var (passed, failed, missing) = (Count(results, FixtureStatus.Passed), Count(results, FixtureStatus.Failed), Count(results, FixtureStatus.Missing));
+        if (json)
+            PrintJson(results);
+        else
+            Console.WriteLine($"{passed} passed, {failed} failed, {missing} missing");
+        return failed == 0 ? Host.Success : Host.Failure;
+    }
+
+    private static int Count(List<FixtureResult> results, FixtureStatus status) => results.Count(r => r.Status == status);
+
+    private static void PrintJson(List<FixtureResult> results)
+    {
+        using var stream = Console.OpenStandardOutput();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
+        {
+            json.WriteStartArray();
+            foreach (var result in results)
+                result.WriteJson(json);
+            json.WriteEndArray();
+        }
+        stream.WriteByte((byte)'\n');
+    }
+}

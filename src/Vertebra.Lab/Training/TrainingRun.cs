@@ -1,0 +1,179 @@
+using Vertebra.Graphs;
+using Vertebra.Lab.Data;
+using Vertebra.Nn;
+using Vertebra.Zoo;
+using Vertebra.Zoo.Weights;
+
+namespace Vertebra.Lab.Training;
+
+/// <summary>
+/// One training run put together from its options: data, network, loaders, folder. What the options leave open follows from
+/// the data set and the network.
+/// </summary>
+public sealed class TrainingRun
+{
+    // Images up to this side are augmented as CIFAR is: a padded crop, not a random part of them.
+    private const int SmallSide = 64;
+
+    private readonly BatchLoader _training;
+    private readonly BatchLoader _validation;
+
+    private TrainingRun(TrainingOptions options, RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
+    {
+        (Options, IsResumed) = (options, folder is not null);
+        Models.Find(options.Model); // before any data is made or read
+        var dataOptions = new DatasetOptions { ValidationShare = options.ValSplit, Seed = (ulong)options.Seed, Progress = progress, Cancellation = cancellation };
+        var directory = options.DataDir ?? (options.Dataset == "shapes" ? "data" : throw new VertebraException($"--dataset {options.Dataset} needs --data-dir, the folder of its files"));
+        TrainingData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Train, dataOptions);
+        ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
+        (Network, Preprocessing) = BuildNetwork(note);
+        _training = new(TrainingData, new(Preprocessing, Augmentation()),
+            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Workers = options.Workers, Warn = note });
+        _validation = new(ValidationData, new(Preprocessing),
+            LoaderOptions.ForEvaluation(options.ValidationBatchSize ?? options.BatchSize) with { Workers = options.Workers, Warn = note });
+        // Last, so that a wrong option or missing data leave no folder behind.
+        Folder = folder ?? RunFolder.Create(options.Output ?? "runs", options.Experiment ?? RunFolder.NameFor(DateTime.Now, options.Model, Preprocessing.Width));
+    }
+
+    public TrainingOptions Options { get; }
+
+    public RunFolder Folder { get; }
+
+    /// <summary>True when the folder's state is gone on with.</summary>
+    public bool IsResumed { get; }
+
+    public IImageDataset TrainingData { get; }
+
+    public IImageDataset ValidationData { get; }
+
+    public Backbone Network { get; }
+
+    /// <summary>How images are prepared for evaluation, and from now on for these weights.</summary>
+    public Preprocessing Preprocessing { get; }
+
+    /// <summary>Multiply-accumulates for one image.</summary>
+    public long Macs => Graph.Trace(Network, [1, Preprocessing.Height, Preprocessing.Width, Preprocessing.Channels]).Macs;
+
+    /// <summary>Training images that could not be read so far.</summary>
+    public int BrokenTrainingImages => _training.BrokenCount;
+
+    /// <summary>Validation images that could not be read so far.</summary>
+    public int BrokenValidationImages => _validation.BrokenCount;
+
+    /// <summary>Sets a new run up, in a new folder.</summary>
+    /// <param name="options">What was asked for.</param>
+    /// <param name="note">Told what the user should know: adapted weights, broken images.</param>
+    /// <param name="progress">Told how far a long preparation of data is.</param>
+    /// <param name="cancellation">Stops such a preparation.</param>
+    /// <exception cref="VertebraException">An option, the data or a checkpoint is wrong; no folder is made then.</exception>
+    public static TrainingRun Start(TrainingOptions options, Action<string> note, Action<long, long, string>? progress = null, CancellationToken cancellation = default)
+    {
+        options.Validate();
+        return new(options.WithEffectiveValues(), null, note, progress, cancellation);
+    }
+
+    /// <summary>Sets up what a run's folder says, to go on from its state.</summary>
+    /// <param name="path">The run's folder.</param>
+    /// <param name="note">Told what the user should know.</param>
+    /// <param name="cancellation">Stops the preparation.</param>
+    /// <exception cref="VertebraException">The folder is no run, or its data are gone.</exception>
+    public static TrainingRun Resume(string path, Action<string> note, CancellationToken cancellation = default)
+    {
+        var folder = RunFolder.Open(path);
+        var options = new TrainingOptions();
+        ArgsFile.ReadFile(folder.Args, options);
+        return new(options.WithEffectiveValues(), folder, note, null, cancellation);
+    }
+
+    /// <summary>Trains to the end, or until cancellation is asked for; then the state is saved and <see cref="Resume"/> goes on.</summary>
+    public TrainingResult Run(ITrainingProgress progress, CancellationToken cancellation) => new Trainer(new()
+    {
+        Network = Network,
+        ClassCount = Network.NumClasses,
+        Training = _training,
+        Validation = _validation,
+        Options = Options,
+        Folder = Folder,
+        Config = Description.ToJson(),
+        Progress = progress,
+    }).Run(cancellation);
+
+    /// <summary>Name, options, preprocessing and class names: what goes beside the weights.</summary>
+    public NetworkDescription Description => Network.Description with
+    {
+        Options = Network.Description.Options with { NumClasses = Network.NumClasses, InChans = Network.InChans },
+        Config = Network.Description.Config.With(Preprocessing),
+        LabelNames = TrainingData.ClassNames,
+    };
+
+    private (Backbone Network, Preprocessing Preprocessing) BuildNetwork(Action<string> note)
+    {
+        var weights = Options.InitialCheckpoint is { } path ? NetworkFiles.WeightsIn(path) : null;
+        var given = weights is null ? null : NetworkFiles.DescriptionOf(weights);
+        var config = given?.Config ?? Models.Find(Options.Model).Config;
+        // Weights want the images they were trained on; photos take what the network is meant for; small sets are used whole.
+        var preprocessing = weights is not null || Options.Dataset == "folder" ? NetworkPreprocessing.Of(config, Options.Model) : TrainingData.Preprocessing;
+        preprocessing = Override(preprocessing.WithChannels(Options.InChans ?? preprocessing.Channels));
+        var classes = Options.NumClasses ?? TrainingData.ClassNames.Count;
+        if (classes < TrainingData.ClassNames.Count)
+            throw new VertebraException($"--num-classes {classes} is less than the {TrainingData.ClassNames.Count} classes of {TrainingData.Identity}");
+        Backbone network;
+        using (Construction.Deferred())
+        {
+            network = Models.Create(Options.Model, new ModelOptions
+            {
+                NumClasses = classes,
+                InChans = preprocessing.Channels,
+                DropRate = (float)Options.Drop,
+                DropPathRate = (float)Options.DropPath,
+                OutputStride = Options.OutputStride,
+                GlobalPool = Options.GlobalPool is { } pool ? GlobalPools.Parse(pool) : null,
+            });
+        }
+        network.Initialise((ulong)Options.Seed);
+        if (weights is not null && !IsResumed)
+        {
+            foreach (var adapted in network.LoadPretrained(Checkpoint.Read(weights).Tensors, weights))
+                note(adapted);
+        }
+        return (network, preprocessing);
+    }
+
+    private Preprocessing Override(Preprocessing preprocessing)
+    {
+        if (Options.ImgSize is { } size)
+            preprocessing = preprocessing.WithSize(size);
+        if (Options.Mean is { } mean)
+            preprocessing = preprocessing with { Mean = mean };
+        if (Options.Std is { } std)
+            preprocessing = preprocessing with { Std = std };
+        if (Options.CropPct is { } cropPct)
+            preprocessing = preprocessing with { CropPct = cropPct };
+        if (Options.Interpolation is { } interpolation)
+            preprocessing = preprocessing with { Interpolation = NetworkPreprocessing.Filter(interpolation, "--interpolation") };
+        return preprocessing.Validate("training options");
+    }
+
+    private Augmentation? Augmentation()
+    {
+        if (Options.NoAug)
+            return null;
+        var isSmall = Math.Max(Preprocessing.Height, Preprocessing.Width) <= SmallSide && Options.Dataset != "folder";
+        // Digits are not mirrored: a mirrored 3 is no 3.
+        var flips = Options.Dataset == "mnist" ? 0 : Options.Hflip;
+        return new Augmentation
+        {
+            Crop = Options.TrainCropMode switch
+            {
+                "rrc" => TrainingCrop.RandomResized,
+                "pad" => TrainingCrop.Padded,
+                "none" => TrainingCrop.None,
+                _ => isSmall ? TrainingCrop.Padded : TrainingCrop.RandomResized,
+            },
+            Padding = Options.CropPadding,
+            Scale = (Options.Scale[0], Options.Scale[1]),
+            Ratio = (Options.Ratio[0], Options.Ratio[1]),
+            FlipProbability = flips,
+        };
+    }
+}
