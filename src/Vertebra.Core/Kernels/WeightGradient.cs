@@ -18,7 +18,7 @@ internal unsafe struct WeightGradient
     private const int SmallestBlock = 56;
 
     // With so few input channels, the kernel columns are put side by side in a padded copy, to fill the rows of a tile.
-    private const int FewChannels = 8;
+    private const int FewChannels = 12;
 
     private readonly ConvShape _shape;
     private readonly int _oh, _ow;
@@ -38,8 +38,8 @@ internal unsafe struct WeightGradient
         _x = x;
         _dy = dy;
         _taps = TapGrid.Forward(_shape);
-        _merged = shape.Groups == 1 && shape.C < FewChannels && shape.KW > 1 && shape.DilationW == 1;
-        (_depth, _tapColumns) = _merged ? (shape.KW * shape.C, 1) : (shape.GroupC, shape.KW);
+        _merged = shape.GroupC < FewChannels && shape.KW > 1 && shape.DilationW == 1;
+        (_depth, _tapColumns) = _merged ? (shape.KW * shape.GroupC, 1) : (shape.GroupC, shape.KW);
     }
 
     /// <summary>Writes the gradient [OC, C / groups, KH, KW].</summary>
@@ -97,25 +97,38 @@ internal unsafe struct WeightGradient
     {
         if (!_merged || firstRow == endRow)
         {
-            RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, null, 0);
+            RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, new Input(_x, _shape.C, 0, 0, _shape.GroupC));
             return;
         }
+        var unitsPerGroup = Panels.Count<TVector>(_shape.GroupOC) * _shape.KH * slice.Blocks;
+        var firstGroup = slice.First / unitsPerGroup;
+        var groups = (slice.End - 1) / unitsPerGroup + 1 - firstGroup;
         var y = firstRow % _oh;
         var rows = (endRow - 1 - firstRow) * _shape.StrideH + (_taps.Rows - 1) * _taps.Vertical.Step + 1;
         var (firstColumn, endColumn) = _taps.Horizontal.Reach(_ow, _shape.StrideW);
-        using var padded = Scratch.Take((long)rows * (endColumn - firstColumn) * _shape.C);
-        var image = _x + (nint)(firstRow / _oh) * _shape.H * _shape.W * _shape.C;
+        var columns = endColumn - firstColumn;
+        using var padded = Scratch.Take((long)rows * columns * groups * _shape.GroupC);
+        var image = _x + (nint)(firstRow / _oh) * _shape.H * _shape.W * _shape.C + firstGroup * _shape.GroupC;
         ImageBand.Copy(
-            image, _shape.H, _shape.W, _shape.C, _shape.C, y * _shape.StrideH + _taps.Vertical.First, rows, firstColumn, endColumn - firstColumn,
+            image, _shape.H, _shape.W, _shape.C, groups, _shape.GroupC, y * _shape.StrideH + _taps.Vertical.First, rows, firstColumn, columns,
             padded.Pointer);
-        RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, padded.Pointer, endColumn - firstColumn);
+        var input = new Input(padded.Pointer, _shape.GroupC, columns, firstGroup, (nint)rows * columns * _shape.GroupC);
+        RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, input);
     }
 
+    // Where the input is read: the tensor itself, or (PaddedWidth > 0) a padded copy of the rows in question; distances in numbers.
+    private readonly struct Input(float* start, int pixel, int paddedWidth, int firstGroup, nint groupStep)
+    {
+        public int Pixel { get; } = pixel;
+        public int PaddedWidth { get; } = paddedWidth;
+        public float* Group(int group) => start + (group - firstGroup) * groupStep;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void RunRows<TVector>(
-        int firstRow, int endRow, Slice slice, float* sums, bool accumulate, nint* table, float* padded, int paddedWidth)
+        int firstRow, int endRow, Slice slice, float* sums, bool accumulate, nint* table, Input input)
         where TVector : unmanaged, IVector<TVector>
     {
-        var pixelBytes = (nint)_shape.C * sizeof(float);
         var panels = Panels.Count<TVector>(_shape.GroupOC);
         var k = (nint)_shape.KH * _tapColumns * _depth;
         var capacity = endRow - firstRow;
@@ -126,7 +139,7 @@ internal unsafe struct WeightGradient
         var lastLanes = _shape.GroupOC - (panels - 1) * Panels.Width<TVector>();
         var lastWidth = Panels.PaddedWidth<TVector>(lastLanes);
         using var packed = Scratch.Take(lastLanes < lastWidth ? (long)capacity * _ow * lastWidth : 0);
-        var job = new TileJob { DepthStride = _shape.StrideW * pixelBytes, TapOffsets = inputs };
+        var job = new TileJob { DepthStride = (nint)_shape.StrideW * input.Pixel * sizeof(float), TapOffsets = inputs };
         var packedPanel = -1;
         for (var unit = slice.First; unit < slice.End; unit++)
         {
@@ -146,10 +159,10 @@ internal unsafe struct WeightGradient
             }
             job.BStride = (isPacked ? width : _shape.OC) * sizeof(float);
             job.TapOffsetsB = isPacked ? packedOutputs : outputs;
-            job.Taps = FillTable(i, firstRow, endRow, padded != null, paddedWidth, width, inputs, outputs, packedOutputs);
+            job.Taps = FillTable(i, firstRow, endRow, input, width, inputs, outputs, packedOutputs);
             var firstDepth = (int)((long)_depth * block / slice.Blocks);
             var depth = (int)((long)_depth * (block + 1) / slice.Blocks) - firstDepth;
-            var x = (padded != null ? padded : _x + group * _shape.GroupC) + firstDepth;
+            var x = input.Group(group) + firstDepth;
             var panelSums = sums + group * k * Panels.PaddedColumns<TVector>(_shape.GroupOC) + lane * k;
             for (var j = 0; j < _tapColumns; j++)
             {
@@ -159,22 +172,23 @@ internal unsafe struct WeightGradient
                 var b = isPacked ? packed.Pointer + (nint)first * width : dy + (nint)first * _shape.OC;
                 var target = panelSums + ((nint)(i * _tapColumns + j) * _depth + firstDepth) * width;
                 Tiles.Run<TVector, AcrossDepth>(
-                    &job, depth, sizeof(float), width, x + (nint)column * _shape.C, b, null, target, width, accumulate);
+                    &job, depth, sizeof(float), width, x + (nint)column * input.Pixel, b, null, target, width, accumulate);
             }
         }
     }
 
     // Byte offsets of the rows that tap row i reads, in the input, the output gradient, and its packed copy; returns their number.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly int FillTable(
-        int i, int firstRow, int endRow, bool padded, int paddedWidth, int packedWidth, nint* inputs, nint* outputs, nint* packedOutputs)
+        int i, int firstRow, int endRow, in Input from, int packedWidth, nint* inputs, nint* outputs, nint* packedOutputs)
     {
         var count = 0;
         for (var row = firstRow; row < endRow; row++)
         {
             var image = row / _oh;
             var input = (row - image * _oh) * _shape.StrideH + _taps.Vertical.First + i * _taps.Vertical.Step;
-            if (padded)
-                inputs[count] = ((nint)(row - firstRow) * _shape.StrideH + i * _taps.Vertical.Step) * paddedWidth * _shape.C * sizeof(float);
+            if (from.PaddedWidth > 0)
+                inputs[count] = ((nint)(row - firstRow) * _shape.StrideH + i * _taps.Vertical.Step) * from.PaddedWidth * from.Pixel * sizeof(float);
             else if (input >= 0 && input < _shape.H)
                 inputs[count] = ((nint)image * _shape.H + input) * _shape.W * _shape.C * sizeof(float);
             else
