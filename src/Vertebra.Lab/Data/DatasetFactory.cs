@@ -1,4 +1,5 @@
 using Vertebra.Lab.Data.Shapes;
+using Vertebra.Zoo;
 
 namespace Vertebra.Lab.Data;
 
@@ -28,5 +29,5 @@ public static class DatasetFactory
     /// <exception cref="VertebraException">The name is unknown, or the data set is missing, incomplete or damaged.</exception>
     public static IImageDataset Open(string name, string directory, DatasetSplit split, DatasetOptions? options = null) =>
         Openers.TryGetValue(name, out var open) ? open(directory, split, options ?? new())
-            : throw new VertebraException($"unknown data set \"{name}\"; there are {string.Join(", ", Names)}");
+            : throw new VertebraException($"unknown data set \"{name}\"; {(NearestNames.Find(name, Names) is { Count: > 0 } nearest ? $"the nearest are {string.Join(", ", nearest)}" : $"there are {string.Join(", ", Names)}")}");
 }

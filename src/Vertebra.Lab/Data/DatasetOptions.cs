@@ -26,7 +26,7 @@ public sealed record DatasetOptions
     /// </summary>
     public double? ValidationShare { get; init; }
 
-    /// <summary>Seed of the drawn split and of generated images.</summary>
+    /// <summary>Seed of the drawn split.</summary>
     public ulong Seed { get; init; } = 42;
 
     /// <summary>
@@ -35,7 +35,7 @@ public sealed record DatasetOptions
     /// </summary>
     public IReadOnlyList<string>? ClassNames { get; init; }
 
-    /// <summary>Size of the generated set.</summary>
+    /// <summary>What the generated set is like.</summary>
     public ShapesOptions Shapes { get; init; } = new();
 
     /// <summary>Told how far a long preparation is: done, of how many, what. Called by one thread at a time, not always the same.</summary>

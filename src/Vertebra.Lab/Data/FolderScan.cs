@@ -41,7 +41,8 @@ internal static class FolderScan
     public static Item[] Scan(string root, IReadOnlyList<string> names, bool mayLackClasses)
     {
         var folders = SubFolders(root).ToDictionary(folder => Path.GetFileName(folder)!, StringComparer.Ordinal);
-        if (folders.Keys.FirstOrDefault(name => !names.Contains(name)) is { } foreign)
+        var known = names.ToHashSet(StringComparer.Ordinal);
+        if (folders.Keys.Order(StringComparer.Ordinal).FirstOrDefault(name => !known.Contains(name)) is { } foreign)
             throw new VertebraException($"{root}: {foreign}/ is none of the {names.Count} classes ({Enumerate(names)}); remove or rename it");
         var items = new List<Item>();
         for (var label = 0; label < names.Count; label++)

@@ -13,8 +13,10 @@ internal sealed class ShapeScene
     /// <summary>Each pixel is the mean of this many samples a side.</summary>
     private const int Samples = 3;
 
-    private const double LeastContrast = 0.3;
-    private const double Grain = 24;
+    private const double LeastContrast = 0.5;
+    private const double LargestTurn = 0.7;
+    private const double ClassHueShare = 0.5;
+    private const double Grain = 16;
 
     private readonly ShapeKind _kind;
     private readonly Texture _ground;
@@ -37,19 +39,19 @@ internal sealed class ShapeScene
         _kind = kind;
         _random = new(new Philox(seed, Stream), index);
         var groundColor = Rgb.Draw(ref _random);
-        _ground = new(groundColor, 0.6, ref _random);
-        _fill = new(DrawContrasting(groundColor), 0.6, ref _random);
+        _ground = new(groundColor, 0.35, ref _random);
+        _fill = new(DrawFillColor(groundColor), 0.35, ref _random);
 
-        var radius = _random.Uniform(0.2, 0.4);
+        var radius = _random.Uniform(0.26, 0.44);
         (_centerX, _centerY) = (_random.Uniform(radius, 1 - radius), _random.Uniform(radius, 1 - radius));
-        (_sine, _cosine) = Math.SinCos(_random.Uniform(0, 2 * Math.PI));
+        (_sine, _cosine) = Math.SinCos(_random.Uniform(-LargestTurn, LargestTurn));
         var stretch = Math.Exp(_random.Uniform(-0.2, 0.2));
         (_inverseWidth, _inverseHeight) = (1 / (radius * stretch), stretch / radius);
 
-        _behind = new Stroke[2 + _random.Below(5)];
+        _behind = new Stroke[_random.Below(4)];
         for (var i = 0; i < _behind.Length; i++)
             _behind[i] = Stroke.Draw(_random.Uniform(0, 1), _random.Uniform(0, 1), ref _random);
-        _before = new Stroke[_random.Below(3)];
+        _before = new Stroke[_random.Below(2)];
         for (var i = 0; i < _before.Length; i++)
             _before[i] = Stroke.Draw(_centerX + (radius * _random.Uniform(-1, 1)), _centerY + (radius * _random.Uniform(-1, 1)), ref _random);
     }
@@ -98,13 +100,21 @@ internal sealed class ShapeScene
         return _ground.At(x, y);
     }
 
-    private Rgb DrawContrasting(Rgb ground)
+    /// <summary>
+    /// Half the pictures lean to a hue of their class, as ripe tomatoes are red: something is learned early, and outlines
+    /// must be learned for the rest.
+    /// </summary>
+    private Rgb DrawFillColor(Rgb ground)
     {
-        // A colour cube has room at this distance from each of its points, so the loop ends.
-        var color = Rgb.Draw(ref _random);
-        while (color.Distance(ground) < LeastContrast)
-            color = Rgb.Draw(ref _random);
-        return color;
+        var hasClassHue = _random.Uniform(0, 1) < ClassHueShare;
+        while (true)
+        {
+            var hue = hasClassHue ? ((int)_kind + _random.Uniform(-1, 1)) / Enum.GetValues<ShapeKind>().Length : _random.Uniform(0, 1);
+            var color = Rgb.FromHsv(hue, _random.Uniform(0.3, 1), _random.Uniform(0.3, 1));
+            // Some colour of every hue lies this far from any ground, so the loop ends.
+            if (color.Distance(ground) >= LeastContrast)
+                return color;
+        }
     }
 
     private static byte Level(double sum, uint grain) =>

@@ -4,14 +4,17 @@ using Vertebra.Lab.Data.Images.Png;
 
 namespace Vertebra.Lab.Data.Shapes;
 
-/// <summary>Size of the generated set.</summary>
+/// <summary>What the generated set is like.</summary>
 public sealed record ShapesOptions
 {
+    /// <summary>Decides every picture; another seed gives another set of the same kind.</summary>
+    public ulong Seed { get; init; } = 42;
+
     /// <summary>Rows and columns of each picture, 8 to 1024.</summary>
     public int ImageSize { get; init; } = 32;
 
     /// <summary>Pictures to learn from; the classes take turns.</summary>
-    public int TrainCount { get; init; } = 4000;
+    public int TrainCount { get; init; } = 10000;
 
     /// <summary>Pictures held back.</summary>
     public int ValidationCount { get; init; } = 1000;
@@ -35,13 +38,13 @@ public static class ShapesDataset
     /// <summary>Opens a split of the set, generating the whole set first where it is not there yet.</summary>
     /// <param name="directory">Where generated sets are kept, each in a folder of its own; made when absent.</param>
     /// <param name="split">Which pictures.</param>
-    /// <param name="options">Seed, size, progress and cancellation of the generation.</param>
+    /// <param name="options">What the set is like, progress and cancellation of the generation.</param>
     /// <exception cref="VertebraException">An option is out of range, the folder cannot be written, or pictures of an earlier generation were removed.</exception>
     /// <exception cref="OperationCanceledException">The generation was cancelled; nothing of it is left.</exception>
     public static FolderDataset Open(string directory, DatasetSplit split, DatasetOptions options)
     {
         var shapes = options.Shapes;
-        var root = Generate(directory, options.Seed, shapes, options.Progress, options.Cancellation);
+        var root = Generate(directory, shapes, options.Progress, options.Cancellation);
         var isTraining = split == DatasetSplit.Train;
         var dataset = FolderDataset.Open(root, split, options with { ValidationShare = null });
         var expected = isTraining ? shapes.TrainCount : shapes.ValidationCount;
@@ -63,10 +66,10 @@ public static class ShapesDataset
     /// </summary>
     /// <returns>The folder of the set.</returns>
     /// <inheritdoc cref="Open" path="/exception"/>
-    public static string Generate(string directory, ulong seed, ShapesOptions options, Action<long, long, string>? progress = null, CancellationToken cancellation = default)
+    public static string Generate(string directory, ShapesOptions options, Action<long, long, string>? progress = null, CancellationToken cancellation = default)
     {
         Validate(options);
-        var name = $"shapes-v{Version}-seed{seed}-{options.ImageSize}px-{options.TrainCount}-{options.ValidationCount}";
+        var name = $"shapes-v{Version}-seed{options.Seed}-{options.ImageSize}px-{options.TrainCount}-{options.ValidationCount}";
         var root = Path.Combine(directory, name);
         if (File.Exists(Path.Combine(root, MarkerName)))
             return root;
@@ -82,7 +85,7 @@ public static class ShapesDataset
             DeleteFolder(unfinished);
             try
             {
-                WriteAll(unfinished, seed, options, progress, cancellation);
+                WriteAll(unfinished, options, progress, cancellation);
                 Directory.Move(unfinished, root);
             }
             catch
@@ -98,7 +101,7 @@ public static class ShapesDataset
         }
     }
 
-    private static void WriteAll(string root, ulong seed, ShapesOptions options, Action<long, long, string>? progress, CancellationToken cancellation)
+    private static void WriteAll(string root, ShapesOptions options, Action<long, long, string>? progress, CancellationToken cancellation)
     {
         foreach (var name in ClassNames)
         {
@@ -113,7 +116,7 @@ public static class ShapesDataset
             {
                 var file = Path.Combine(root, index < options.TrainCount ? "train" : "val", ClassNames[index % ClassNames.Count], $"{index:D6}.png");
                 // No flush to the disk for each file: the folder is renamed when all are there.
-                File.WriteAllBytes(file, PngWriter.Encode(Draw(index, options.ImageSize, seed)));
+                File.WriteAllBytes(file, PngWriter.Encode(Draw(index, options.ImageSize, options.Seed)));
                 lock (gate)
                 {
                     if (++done % ProgressStep == 0 || done == total)
@@ -128,7 +131,7 @@ public static class ShapesDataset
         var marker = new JsonObject
         {
             ["version"] = Version,
-            ["seed"] = seed,
+            ["seed"] = options.Seed,
             ["image_size"] = options.ImageSize,
             ["train"] = options.TrainCount,
             ["validation"] = options.ValidationCount,

@@ -5,6 +5,18 @@ internal readonly record struct Rgb(double Red, double Green, double Blue)
 {
     public static Rgb Draw(ref SampleRandom random) => new(random.Uniform(0, 1), random.Uniform(0, 1), random.Uniform(0, 1));
 
+    /// <summary>Hue in turns, saturation and value in [0, 1].</summary>
+    public static Rgb FromHsv(double hue, double saturation, double value)
+    {
+        return new(Channel(5), Channel(3), Channel(1));
+
+        double Channel(int offset)
+        {
+            var k = (offset + (6 * (hue - Math.Floor(hue)))) % 6;
+            return value * (1 - (saturation * Math.Clamp(Math.Min(k, 4 - k), 0, 1)));
+        }
+    }
+
     public static Rgb Blend(Rgb a, Rgb b, double share) =>
         new(a.Red + ((b.Red - a.Red) * share), a.Green + ((b.Green - a.Green) * share), a.Blue + ((b.Blue - a.Blue) * share));
 

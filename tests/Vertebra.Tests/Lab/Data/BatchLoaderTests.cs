@@ -117,6 +117,17 @@ public class BatchLoaderTests
     }
 
     [Fact]
+    public void Leaving_an_epoch_early_ends_the_threads_behind_it()
+    {
+        var dataset = new PatternDataset(10_000, 4);
+        Loader(dataset, LoaderOptions.ForTraining(10, 1) with { Workers = 3, Prefetch = 900 }).Epoch(0).First();
+        var loads = dataset.Loads;
+        Assert.InRange(loads, 10, 9999);
+        Thread.Sleep(50);
+        Assert.Equal(loads, dataset.Loads);
+    }
+
+    [Fact]
     public void Bad_options_are_refused()
     {
         Assert.Contains("at least 1", Assert.Throws<VertebraException>(() => Loader(new PatternDataset(4, 4), LoaderOptions.ForTraining(0, 1))).Message);

@@ -163,11 +163,12 @@ public class BinaryDatasetTests
     }
 
     [Fact]
-    public void An_unknown_name_gets_the_known_ones()
+    public void An_unknown_name_gets_the_nearest_ones()
     {
-        var error = Assert.Throws<VertebraException>(() => DatasetFactory.Open("cifar", ".", DatasetSplit.Train));
-        Assert.Contains("unknown data set \"cifar\"", error.Message);
-        Assert.Contains("cifar10, cifar100", error.Message);
+        Assert.Equal("unknown data set \"cifar\"; the nearest are cifar10, cifar100", Refusal("cifar"));
+        Assert.Equal("unknown data set \"qqqqqq\"; there are cifar10, cifar100, fashion-mnist, folder, mnist, shapes", Refusal("qqqqqq"));
+
+        static string Refusal(string name) => Assert.Throws<VertebraException>(() => DatasetFactory.Open(name, ".", DatasetSplit.Train)).Message;
     }
 
     private static void AssertRefused(string name, string directory, string message)

@@ -13,7 +13,7 @@ public class ShapesDatasetTests
     {
         using var folder = new TemporaryFolder();
         var told = new List<long>();
-        var options = new DatasetOptions { Shapes = Small, Seed = 5, Progress = (done, _, _) => told.Add(done) };
+        var options = new DatasetOptions { Shapes = Small with { Seed = 5 }, Progress = (done, _, _) => told.Add(done) };
         var train = DatasetFactory.Open("shapes", folder.Path, DatasetSplit.Train, options);
         Assert.Equal([50, 60], told);
         var validation = DatasetFactory.Open("shapes", folder.Path, DatasetSplit.Validation, options);
@@ -39,10 +39,10 @@ public class ShapesDatasetTests
     public void Generated_twice_the_files_are_the_same_bytes_and_another_seed_gives_others()
     {
         using var folder = new TemporaryFolder();
-        var first = Files(ShapesDataset.Generate(folder["a"], 1, Small));
-        Assert.Equal(first, Files(ShapesDataset.Generate(folder["b"], 1, Small)));
+        var first = Files(ShapesDataset.Generate(folder["a"], Small with { Seed = 1 }));
+        Assert.Equal(first, Files(ShapesDataset.Generate(folder["b"], Small with { Seed = 1 })));
         Assert.Equal(61, first.Count);
-        var other = Files(ShapesDataset.Generate(folder["a"], 2, Small));
+        var other = Files(ShapesDataset.Generate(folder["a"], Small with { Seed = 2 }));
         Assert.Equal(first.Keys, other.Keys);
         Assert.All(first, file => Assert.NotEqual(file.Value, other[file.Key]));
 
@@ -56,13 +56,13 @@ public class ShapesDatasetTests
         using var folder = new TemporaryFolder();
         using var cancellation = new CancellationTokenSource();
         Assert.Throws<OperationCanceledException>(() =>
-            ShapesDataset.Generate(folder.Path, 1, Small, (_, _, _) => cancellation.Cancel(), cancellation.Token));
+            ShapesDataset.Generate(folder.Path, Small with { Seed = 1 }, (_, _, _) => cancellation.Cancel(), cancellation.Token));
         Assert.Empty(Directory.GetDirectories(folder.Path));
 
         // What a killed process leaves behind does not disturb the next one.
-        var root = ShapesDataset.Generate(folder["other"], 1, Small);
+        var root = ShapesDataset.Generate(folder["other"], Small with { Seed = 1 });
         folder.Write($".{Path.GetFileName(root)}.unfinished/train/circle/000000.png", [1, 2, 3]);
-        ShapesDataset.Generate(folder.Path, 1, Small);
+        ShapesDataset.Generate(folder.Path, Small with { Seed = 1 });
         Assert.Equal([folder["other"], folder[Path.GetFileName(root)]], Directory.GetDirectories(folder.Path).Order(StringComparer.Ordinal));
         Assert.Equal(60, Directory.GetFiles(folder[Path.GetFileName(root)], "*.png", SearchOption.AllDirectories).Length);
     }
@@ -72,7 +72,7 @@ public class ShapesDatasetTests
     {
         using var folder = new TemporaryFolder();
         var roots = new string[2];
-        Parallel.For(0, 2, i => roots[i] = ShapesDataset.Generate(folder.Path, 1, Small));
+        Parallel.For(0, 2, i => roots[i] = ShapesDataset.Generate(folder.Path, Small with { Seed = 1 }));
         Assert.Equal(roots[0], roots[1]);
         Assert.Equal(60, Directory.GetFiles(roots[0], "*.png", SearchOption.AllDirectories).Length);
     }
@@ -86,8 +86,8 @@ public class ShapesDatasetTests
         File.Delete(Directory.GetFiles(folder.Path, "*.png", SearchOption.AllDirectories).First(file => file.Contains("train")));
         var error = Assert.Throws<VertebraException>(() => ShapesDataset.Open(folder.Path, DatasetSplit.Train, options));
         Assert.Contains("39 training pictures instead of 40; delete the folder", error.Message);
-        Assert.Contains("outside 8 to 1024", Assert.Throws<VertebraException>(() => ShapesDataset.Generate(folder.Path, 1, Small with { ImageSize = 4 })).Message);
-        Assert.Contains("each part needs 10", Assert.Throws<VertebraException>(() => ShapesDataset.Generate(folder.Path, 1, Small with { ValidationCount = 9 })).Message);
+        Assert.Contains("outside 8 to 1024", Assert.Throws<VertebraException>(() => ShapesDataset.Generate(folder.Path, Small with { Seed = 1, ImageSize = 4 })).Message);
+        Assert.Contains("each part needs 10", Assert.Throws<VertebraException>(() => ShapesDataset.Generate(folder.Path, Small with { Seed = 1, ValidationCount = 9 })).Message);
     }
 
     /// <summary>
