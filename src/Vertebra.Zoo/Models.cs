@@ -10,6 +10,7 @@ public static class Models
     private static readonly Family[] s_families =
     [
         ResNet.Family,
+        ResNetV2.Family,
         CifarResNet.Family,
     ];
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>
@@ -40,6 +42,7 @@ internal unsafe struct DepthwiseConv
         Workers.Run(N * bands, part => self.RunPart(part / bands, part % bands, bands));
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void RunPart(int image, int band, int bands)
     {
         using var table = Scratch.Take(Taps.Rows * 4L);
@@ -93,6 +96,7 @@ internal unsafe struct DepthwiseConv
     }
 
     // As many whole vectors of channels as there are; returns the first channel left.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly int RunChannels<TVector>(TileJob* job, int pixels, int channel, float* x, float* weights, float* y)
         where TVector : unmanaged, IVector<TVector>
     {
@@ -109,7 +113,7 @@ internal unsafe struct DepthwiseConv
             var tileY = y + first * OutPixel;
             for (var c = channel; c < end; c += TVector.Count)
             {
-                var source = Bias == null ? Tiles.Zeros : Bias + c;
+                var source = Bias == null ? job->Zeros : Bias + c;
                 TileKernel.Run<TVector, N1, ByLane>(
                     rows, job, tileX + c * sizeof(float), (byte*)(weights + c), (byte*)source, (byte*)(tileY + c));
             }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>
@@ -48,6 +50,7 @@ internal unsafe readonly struct DepthwiseWeightGradient(ConvShape shape, float* 
             RunBand(row, Math.Min(endRow, row + bandRows), sums, (nint*)table.Pointer);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void RunBand(int firstRow, int endRow, float* sums, nint* table)
     {
         var channelBytes = (nint)_shape.C * sizeof(float);
@@ -102,6 +105,7 @@ internal unsafe readonly struct DepthwiseWeightGradient(ConvShape shape, float* 
     }
 
     // As many whole vectors of channels as there are; returns the first channel left.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int RunChannels<TVector>(TileJob* job, int tapRow, int firstTap, int endTap, int column, int channel, float* sums)
         where TVector : unmanaged, IVector<TVector>
     {

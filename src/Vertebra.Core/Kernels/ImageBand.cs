@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 
@@ -7,35 +8,54 @@ namespace Vertebra.Kernels;
 internal static unsafe class ImageBand
 {
     /// <summary>
-    /// Copies the first <paramref name="channels"/> channels of a rectangle of the image [h, w, c] at x, that may reach beyond it, to
-    /// target [rows, columns, channels]; zeros where there is no image.
+    /// Copies the first groups · depth channels of a rectangle of the image [h, w, c] at x, that may reach beyond it, to target
+    /// [groups, rows, columns, depth]; zeros where there is no image.
     /// </summary>
     public static void Copy(
-        float* x, int h, int w, int c, int channels, int firstRow, int rows, int firstColumn, int columns, float* target)
+        float* x, int h, int w, int c, int groups, int depth, int firstRow, int rows, int firstColumn, int columns, float* target)
     {
         var left = Math.Clamp(-firstColumn, 0, columns);
         var inside = Math.Max(0, Math.Min(w - Math.Max(firstColumn, 0), columns - left));
-        for (var row = 0; row < rows; row++, target += (nint)columns * channels)
+        var plane = (nint)rows * columns * depth;
+        for (var row = 0; row < rows; row++, target += (nint)columns * depth)
         {
             var y = firstRow + row;
-            if (y < 0 || y >= h || inside == 0)
+            var isInside = y >= 0 && y < h && inside > 0;
+            for (var group = 0; group < groups; group++)
             {
-                Clear(target, (nint)columns * channels);
+                var line = target + group * plane;
+                Clear(line, (nint)(isInside ? left : columns) * depth);
+                if (isInside)
+                    Clear(line + (nint)(left + inside) * depth, (nint)(columns - left - inside) * depth);
+            }
+            if (!isInside)
                 continue;
-            }
-            Clear(target, (nint)left * channels);
             var from = x + ((nint)y * w + Math.Max(firstColumn, 0)) * c;
-            var to = target + (nint)left * channels;
-            if (channels == c)
-            {
+            var to = target + (nint)left * depth;
+            if (groups == 1 && depth == c)
                 Buffer.MemoryCopy(from, to, (long)inside * c * sizeof(float), (long)inside * c * sizeof(float));
-            }
+            else if (depth % 16 == 0 && Simd.Level >= SimdLevel.Vector512)
+                CopyGroups<V512>(from, c, inside, groups, depth, to, plane);
+            else if (depth % 8 == 0 && Simd.Level >= SimdLevel.Vector256)
+                CopyGroups<V256>(from, c, inside, groups, depth, to, plane);
+            else if (depth % 4 == 0 && Simd.Level >= SimdLevel.Vector128)
+                CopyGroups<V128>(from, c, inside, groups, depth, to, plane);
             else
+                CopyGroups<V1>(from, c, inside, groups, depth, to, plane);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void CopyGroups<TVector>(float* from, int c, int pixels, int groups, int depth, float* to, nint plane)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        for (var pixel = 0; pixel < pixels; pixel++, from += c, to += depth)
+        {
+            for (var group = 0; group < groups; group++)
             {
-                for (var i = 0; i < inside; i++)
-                    new ReadOnlySpan<float>(from + (nint)i * c, channels).CopyTo(new Span<float>(to + (nint)i * channels, channels));
+                for (var i = 0; i < depth; i += TVector.Count)
+                    TVector.Load(from + group * depth + i).Store(to + group * plane + i);
             }
-            Clear(to + (nint)inside * channels, (nint)(columns - left - inside) * channels);
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>
@@ -146,6 +148,7 @@ internal static unsafe class MatMul
                 packed, firstRow, endRow - firstRow, (int)((long)panels * group / panelGroups), (int)((long)panels * (group + 1) / panelGroups));
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void RunPart<TVector>(float* packed, int firstRow, int rows, int firstPanel, int endPanel)
             where TVector : unmanaged, IVector<TVector>
         {
@@ -182,6 +185,7 @@ internal static unsafe class MatMul
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void RunRows<TVector>(
             TileJob* job, int firstRow, int rows, int depth0, int lanes, float* panel, int panelStride, float* panelBias, float* target, bool adding)
             where TVector : unmanaged, IVector<TVector>

@@ -9,7 +9,7 @@ internal static unsafe class StridedCopy
     // Elements along each side of what is copied without looking at the odometer; by shape alone, as all partition is.
     private const int TransposeBandRows = 64;
     private const int TransposeBandColumns = 256;
-    private const int RowBand = 1 << 16;
+    private const int LineBand = 1 << 14;
     private const int ElementsPerPart = 1 << 16;
 
     /// <summary>target[Σ i·targetStride] = source[Σ i·sourceStride] for every position i in <paramref name="sizes"/>.</summary>
@@ -62,10 +62,13 @@ internal static unsafe class StridedCopy
         var columns = axes[^1];
         axes.RemoveAt(axes.Count - 1);
         var across = columns is { Target: 1, Source: not (0 or 1) } ? axes.FindIndex(a => a.Source == 1) : -1;
-        var rows = across >= 0 ? axes[across] : new Axis(1, 0, 0);
-        if (across >= 0)
-            axes.RemoveAt(across);
-        var job = new Job<T>(source, target, axes, rows, columns, across >= 0 ? TransposeBandRows : 1, across >= 0 ? TransposeBandColumns : RowBand);
+        var isTranspose = across >= 0;
+        var (rows, at) = isTranspose ? (axes[across], across) : axes.Count > 0 ? (axes[^1], axes.Count - 1) : (new Axis(1, 0, 0), -1);
+        if (at >= 0)
+            axes.RemoveAt(at);
+        var columnBand = Math.Min(columns.Size, isTranspose ? TransposeBandColumns : LineBand);
+        var rowBand = Math.Min(rows.Size, isTranspose ? TransposeBandRows : LineBand / columnBand);
+        var job = new Job<T>(source, target, axes, rows, columns, rowBand, columnBand, isTranspose);
         if (job.Parts == 1)
             job.RunPart(0);
         else
@@ -82,16 +85,16 @@ internal static unsafe class StridedCopy
         private readonly Axis _columns;
         private readonly int _rowBand;
         private readonly int _columnBand;
+        private readonly bool _isTranspose;
         private readonly long _blocks;
         private readonly long _blocksPerPart;
 
-        public Job(T* source, T* target, List<Axis> outer, Axis rows, Axis columns, int rowBand, int columnBand)
+        public Job(T* source, T* target, List<Axis> outer, Axis rows, Axis columns, int rowBand, int columnBand, bool isTranspose)
         {
             _source = source;
             _target = target;
             (_rows, _columns) = (rows, columns);
-            _rowBand = Math.Min(rowBand, rows.Size);
-            _columnBand = Math.Min(columnBand, columns.Size);
+            (_rowBand, _columnBand, _isTranspose) = (rowBand, columnBand, isTranspose);
             _loops = [.. outer, Bands(rows, _rowBand), Bands(columns, _columnBand)];
             _blocks = 1;
             foreach (var loop in _loops)
@@ -142,15 +145,21 @@ internal static unsafe class StridedCopy
 
         private void Block(T* source, T* target, int rows, int columns)
         {
-            if (_rows.Source == 1)
+            if (_isTranspose)
+            {
                 Transpose.Run(columns, rows, source, _columns.Source, target, _rows.Target);
-            else if (_columns is { Source: 1, Target: 1 })
-                new ReadOnlySpan<T>(source, columns).CopyTo(new Span<T>(target, columns));
-            else if (_columns is { Source: 0, Target: 1 })
-                new Span<T>(target, columns).Fill(*source);
-            else
-                for (var i = 0; i < columns; i++)
-                    target[i * _columns.Target] = source[i * _columns.Source];
+                return;
+            }
+            for (; rows > 0; rows--, source += _rows.Source, target += _rows.Target)
+            {
+                if (_columns is { Source: 1, Target: 1 })
+                    new ReadOnlySpan<T>(source, columns).CopyTo(new Span<T>(target, columns));
+                else if (_columns is { Source: 0, Target: 1 })
+                    new Span<T>(target, columns).Fill(*source);
+                else
+                    for (var i = 0; i < columns; i++)
+                        target[i * _columns.Target] = source[i * _columns.Source];
+            }
         }
     }
 }

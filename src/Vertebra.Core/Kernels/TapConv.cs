@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>One pass of a <see cref="TapConv"/>: its taps, its packed weights, and the part of the output it writes.</summary>
@@ -40,6 +42,12 @@ internal unsafe struct TapConv
     /// <summary>Null, or Groups · Lanes numbers.</summary>
     public float* Bias;
 
+    // Several groups write to the same cache lines: they take turns row by row, so that a line is complete before it is evicted.
+    private readonly bool LanesShareLines => Groups > 1 && Lanes < 16;
+
+    // With few channels a group, the copy of a band puts each group's channels, and so kernel columns, next to each other.
+    private readonly bool GroupsApart => Groups > 1 && Depth < 16;
+
     public readonly void Run<TVector>() where TVector : unmanaged, IVector<TVector>
     {
         if (N == 0 || Passes.All(pass => pass.OutH <= 0 || pass.OutW <= 0))
@@ -72,7 +80,7 @@ internal unsafe struct TapConv
                 continue;
             var (top, bottom) = pass.Taps.Vertical.Reach(pass.OutH, StrideH);
             var (left, right) = pass.Taps.Horizontal.Reach(pass.OutW, StrideW);
-            copy |= top < 0 || bottom > H || left < 0 || right > W;
+            copy |= top < 0 || bottom > H || left < 0 || right > W || (GroupsApart && pass.Taps.Columns > 1);
             (firstRow, endRow) = (Math.Min(firstRow, top), Math.Max(endRow, bottom - (pass.OutH - 1) * StrideH));
             (firstColumn, endColumn) = (Math.Min(firstColumn, left), Math.Max(endColumn, right));
         }
@@ -82,7 +90,7 @@ internal unsafe struct TapConv
         var rowBytes = (long)Math.Max(1, endColumn - firstColumn) * Depth * sizeof(float);
         var halo = Math.Max(0, endRow - firstRow - StrideH);
         var imageBytes = Math.Max(1, ((long)outRows * StrideH + halo) * rowBytes);
-        var groupsPerSlice = (int)Math.Clamp(BandBytes / imageBytes, 1, Groups);
+        var groupsPerSlice = LanesShareLines ? Groups : (int)Math.Clamp(BandBytes / imageBytes, 1, Groups);
         var groupSlices = (Groups + groupsPerSlice - 1) / groupsPerSlice;
         var bandRows = Math.Clamp((BandBytes / (rowBytes * groupsPerSlice) - halo) / StrideH, 1, outRows);
         var bands = (int)((outRows + bandRows - 1) / bandRows);
@@ -114,15 +122,18 @@ internal unsafe struct TapConv
             if (!plan.Copy)
             {
                 x += ((nint)firstRow * W + plan.FirstColumn) * C;
-                RunBand<TVector>(plan, panelSlice, image, firstGroup, groups, firstOut, endOut, x, W, C, default);
+                RunBand<TVector>(plan, panelSlice, image, firstGroup, groups, firstOut, endOut, x, W, C, Depth, default);
                 continue;
             }
             var rows = (endOut - 1) * StrideH + plan.EndRow - firstRow;
             var columns = plan.EndColumn - plan.FirstColumn;
             using var padded = Scratch.Take((long)rows * columns * groups * Depth);
-            ImageBand.Copy(x, H, W, C, groups * Depth, firstRow, rows, plan.FirstColumn, columns, padded.Pointer);
+            var (planes, pixel) = GroupsApart ? (groups, Depth) : (1, groups * Depth);
+            ImageBand.Copy(x, H, W, C, planes, pixel, firstRow, rows, plan.FirstColumn, columns, padded.Pointer);
             var next = unit + 1 < endUnit && groups == Groups ? PrefetchOf(plan, unit + 1) : default;
-            RunBand<TVector>(plan, panelSlice, image, firstGroup, groups, firstOut, endOut, padded.Pointer, columns, groups * Depth, next);
+            RunBand<TVector>(
+                plan, panelSlice, image, firstGroup, groups, firstOut, endOut, padded.Pointer, columns, pixel,
+                GroupsApart ? (nint)rows * columns * Depth : Depth, next);
         }
     }
 
@@ -141,22 +152,23 @@ internal unsafe struct TapConv
         return new(X + ((nint)image * H + first) * W * C, ((nint)end - first) * W * C * sizeof(float));
     }
 
-    // x is the input at the first row and column that any pass reads for output row firstOut, in an image of the given width and
-    // distance between pixels.
+    // x is the input at the first row and column that any pass reads for output row firstOut, in an image of the given width,
+    // distance between pixels and distance between groups.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void RunBand<TVector>(
         in Partition plan, int panelSlice, int image, int firstGroup, int groups, int firstOut, int endOut, float* x, int width, int pixel,
-        Prefetch prefetch)
+        nint groupStep, Prefetch prefetch)
         where TVector : unmanaged, IVector<TVector>
     {
-        var panels = Panels.Count<TVector>(Lanes);
-        var firstPanel = (int)((long)panels * panelSlice / plan.PanelSlices);
-        var endPanel = (int)((long)panels * (panelSlice + 1) / plan.PanelSlices);
-        prefetch.Spread((endOut - firstOut) * groups * (endPanel - firstPanel) * Passes.Length);
+        var allPanels = Panels.Count<TVector>(Lanes);
+        var panels = (int)((long)allPanels * panelSlice / plan.PanelSlices)..(int)((long)allPanels * (panelSlice + 1) / plan.PanelSlices);
+        var rowStep = (nint)StrideH * width * pixel;
+        prefetch.Spread((endOut - firstOut) * groups * (panels.End.Value - panels.Start.Value) * Passes.Length);
         foreach (var pass in Passes)
         {
             var taps = pass.Taps;
             // Kernel columns side by side are one run of memory when the channels of a pixel are all summed over.
-            var merged = Groups == 1 && taps.Horizontal.Step == 1 && taps.Columns > 1;
+            var merged = pixel == Depth && taps.Horizontal.Step == 1 && taps.Columns > 1;
             var runs = merged ? 1 : taps.Columns;
             using var table = Scratch.Take((long)taps.Rows * runs * 2);
             var offsets = (nint*)table.Pointer;
@@ -176,25 +188,43 @@ internal unsafe struct TapConv
                 TapOffsets = offsets,
                 RowStride = (nint)StrideW * pixel * sizeof(float),
             };
-            var k = (nint)taps.Count * Depth;
-            for (var group = 0; group < groups; group++)
+            if (LanesShareLines)
             {
-                var groupWeights = pass.Weights + (firstGroup + group) * k * Panels.PaddedColumns<TVector>(Lanes);
-                for (var panel = firstPanel; panel < endPanel; panel++)
+                for (var row = firstOut; row < Math.Min(endOut, pass.OutH); row++)
                 {
-                    var lane = panel * Panels.Width<TVector>();
-                    var lanes = Math.Min(Panels.Width<TVector>(), Lanes - lane);
-                    job.BStride = Panels.PaddedWidth<TVector>(lanes) * sizeof(float);
-                    var channel = (firstGroup + group) * Lanes + lane;
-                    var bias = Bias == null ? null : Bias + channel;
-                    var y = pass.Y + image * OutImage + firstOut * OutRow + channel;
-                    var start = x + group * Depth;
-                    for (var row = firstOut; row < Math.Min(endOut, pass.OutH); row++, y += OutRow, start += (nint)StrideH * width * pixel)
-                    {
-                        prefetch.Go();
-                        Tiles.Run<TVector, AlongDepth>(&job, pass.OutW, job.RowStride, lanes, start, groupWeights + lane * k, bias, y, OutPixel, false);
-                    }
+                    for (var group = 0; group < groups; group++)
+                        RunPanels<TVector>(&job, pass, firstGroup + group, panels, image, row, row + 1, InputRow(group, row), rowStep, ref prefetch);
                 }
+                continue;
+            }
+            for (var group = 0; group < groups; group++)
+                RunPanels<TVector>(&job, pass, firstGroup + group, panels, image, firstOut, Math.Min(endOut, pass.OutH), InputRow(group, firstOut), rowStep, ref prefetch);
+        }
+
+        float* InputRow(int group, int row) => x + group * groupStep + (row - firstOut) * rowStep;
+    }
+
+    // x is the input at the first row and column that any pass reads for output row firstOut.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void RunPanels<TVector>(
+        TileJob* job, in TapPass pass, int group, Range panels, int image, int firstOut, int endOut, float* x, nint rowStep, ref Prefetch prefetch)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        var k = (nint)pass.Taps.Count * Depth;
+        var groupWeights = pass.Weights + group * k * Panels.PaddedColumns<TVector>(Lanes);
+        for (var panel = panels.Start.Value; panel < panels.End.Value; panel++)
+        {
+            var lane = panel * Panels.Width<TVector>();
+            var lanes = Math.Min(Panels.Width<TVector>(), Lanes - lane);
+            job->BStride = Panels.PaddedWidth<TVector>(lanes) * sizeof(float);
+            var channel = group * Lanes + lane;
+            var bias = Bias == null ? null : Bias + channel;
+            var y = pass.Y + image * OutImage + firstOut * OutRow + channel;
+            var start = x;
+            for (var row = firstOut; row < endOut; row++, y += OutRow, start += rowStep)
+            {
+                prefetch.Go();
+                Tiles.Run<TVector, AlongDepth>(job, pass.OutW, job->RowStride, lanes, start, groupWeights + lane * k, bias, y, OutPixel, false);
             }
         }
     }

@@ -54,6 +54,9 @@ internal unsafe struct TileJob
 
     /// <summary>Zero repeats one row: a bias, or zeros.</summary>
     public nint SourceStride;
+
+    /// <summary>A row of zeros, the source of tiles that start from nothing.</summary>
+    public fixed float Zeros[32];
 }
 
 /// <summary>How a tile reads A.</summary>

@@ -1,46 +1,45 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 
 namespace Vertebra.Kernels;
 
 /// <summary>Covers a block of a product (many rows, up to one panel of lanes) with register tiles, and handles lanes beyond the last column.</summary>
 internal static unsafe class Tiles
 {
-    // One row of zeros as the source of tiles that start from nothing.
-    internal static readonly float* Zeros = (float*)NativeMemory.AllocZeroed(64, sizeof(float));
-
     /// <summary>
     /// Computes <paramref name="rows"/> × <paramref name="lanes"/> elements of C. The strides of <paramref name="job"/> that concern
     /// A and B are set by the caller; <paramref name="rowStep"/> is the distance in bytes between the rows of A.
     /// <paramref name="bias"/> is null, or a row added to every row; it is ignored when accumulating. <paramref name="ldc"/> is in numbers.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run<TVector, TOrder>(
         TileJob* job, int rows, nint rowStep, int lanes, float* a, float* b, float* bias, float* c, nint ldc, bool accumulate)
         where TVector : unmanaged, IVector<TVector>
         where TOrder : ITileOrder
     {
         var columns = lanes > TVector.Count ? 2 : 1;
-        // Tiles of nearly equal height: 16 rows are 8 + 8, not 14 + 2.
-        var tiles = (rows + TileKernel.MaxRows<TVector>(columns) - 1) / TileKernel.MaxRows<TVector>(columns);
-        var partial = lanes < columns * TVector.Count;
-        for (var tile = 0; tile < tiles; tile++)
+        if (lanes < columns * TVector.Count)
         {
-            var first = (int)((long)rows * tile / tiles);
-            var height = (int)((long)rows * (tile + 1) / tiles) - first;
-            var tileA = (byte*)a + first * rowStep;
-            var tileC = c + first * ldc;
-            if (partial)
-            {
-                RunPartial<TVector, TOrder>(job, height, lanes, columns, tileA, (byte*)b, bias, tileC, ldc, accumulate);
-                continue;
-            }
-            var source = accumulate ? tileC : bias != null ? bias : Zeros;
-            job->TargetStride = ldc * sizeof(float);
-            job->SourceStride = accumulate ? job->TargetStride : 0;
-            RunTile<TVector, TOrder>(job, height, columns, tileA, (byte*)b, source, tileC);
+            RunPartial<TVector, TOrder>(job, rows, rowStep, lanes, columns, (byte*)a, (byte*)b, bias, c, ldc, accumulate);
+            return;
+        }
+        job->TargetStride = ldc * sizeof(float);
+        job->SourceStride = accumulate ? job->TargetStride : 0;
+        var start = bias != null ? bias : job->Zeros;
+        for (var tiles = Count<TVector>(rows, columns); tiles > 0; tiles--)
+        {
+            var height = (rows + tiles - 1) / tiles;
+            RunTile<TVector, TOrder>(job, height, columns, (byte*)a, (byte*)b, accumulate ? c : start, c);
+            rows -= height;
+            a = (float*)((byte*)a + height * rowStep);
+            c += height * ldc;
         }
     }
 
+    // Tiles of nearly equal height: 16 rows are 8 + 8, not 14 + 2.
+    private static int Count<TVector>(int rows, int columns) where TVector : unmanaged, IVector<TVector> =>
+        (rows + TileKernel.MaxRows<TVector>(columns) - 1) / TileKernel.MaxRows<TVector>(columns);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void RunTile<TVector, TOrder>(TileJob* job, int height, int columns, byte* a, byte* b, float* source, float* target)
         where TVector : unmanaged, IVector<TVector>
         where TOrder : ITileOrder
@@ -52,26 +51,34 @@ internal static unsafe class Tiles
     }
 
     // C ends inside the tile's last vector: work on a full-width copy, so that nothing beyond C is read or written.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
     private static void RunPartial<TVector, TOrder>(
-        TileJob* job, int height, int lanes, int columns, byte* a, byte* b, float* bias, float* c, nint ldc, bool accumulate)
+        TileJob* job, int rows, nint rowStep, int lanes, int columns, byte* a, byte* b, float* bias, float* c, nint ldc, bool accumulate)
         where TVector : unmanaged, IVector<TVector>
         where TOrder : ITileOrder
     {
         var width = columns * TVector.Count;
         var copy = stackalloc float[14 * 32];
-        for (var row = 0; row < height && (accumulate || row == 0); row++)
-        {
-            for (var lane = 0; lane < width; lane++)
-                copy[row * width + lane] = lane >= lanes ? 0 : accumulate ? c[row * ldc + lane] : bias != null ? bias[lane] : 0;
-        }
         job->TargetStride = width * sizeof(float);
         job->SourceStride = accumulate ? job->TargetStride : 0;
-        RunTile<TVector, TOrder>(job, height, columns, a, b, copy, copy);
-        for (var row = 0; row < height; row++)
+        for (var tiles = Count<TVector>(rows, columns); tiles > 0; tiles--)
         {
-            for (var lane = 0; lane < lanes; lane++)
-                c[row * ldc + lane] = copy[row * width + lane];
+            var height = (rows + tiles - 1) / tiles;
+            for (var row = 0; row < height && (accumulate || row == 0); row++)
+            {
+                for (var lane = 0; lane < width; lane++)
+                    copy[row * width + lane] = lane >= lanes ? 0 : accumulate ? c[row * ldc + lane] : bias != null ? bias[lane] : 0;
+            }
+            RunTile<TVector, TOrder>(job, height, columns, a, b, copy, copy);
+            for (var row = 0; row < height; row++)
+            {
+                for (var lane = 0; lane < lanes; lane++)
+                    c[row * ldc + lane] = copy[row * width + lane];
+            }
+            rows -= height;
+            a += height * rowStep;
+            c += height * ldc;
         }
     }
 }

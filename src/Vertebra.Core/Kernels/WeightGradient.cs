@@ -10,12 +10,15 @@ namespace Vertebra.Kernels;
 internal unsafe struct WeightGradient
 {
     private const int BandBytes = 384 << 10;
-    private const int PartialBytes = 8 << 20;
+    private const int PartialBytes = 2 << 20;
     private const long SmallestPart = 1 << 20;
     private const int WantedParts = 32;
 
+    // Input channels of a block of the result.
+    private const int SmallestBlock = 56;
+
     // With so few input channels, the kernel columns are put side by side in a padded copy, to fill the rows of a tile.
-    private const int FewChannels = 8;
+    private const int FewChannels = 12;
 
     private readonly ConvShape _shape;
     private readonly int _oh, _ow;
@@ -35,8 +38,8 @@ internal unsafe struct WeightGradient
         _x = x;
         _dy = dy;
         _taps = TapGrid.Forward(_shape);
-        _merged = shape.Groups == 1 && shape.C < FewChannels && shape.KW > 1 && shape.DilationW == 1;
-        (_depth, _tapColumns) = _merged ? (shape.KW * shape.C, 1) : (shape.GroupC, shape.KW);
+        _merged = shape.GroupC < FewChannels && shape.KW > 1 && shape.DilationW == 1;
+        (_depth, _tapColumns) = _merged ? (shape.KW * shape.GroupC, 1) : (shape.GroupC, shape.KW);
     }
 
     /// <summary>Writes the gradient [OC, C / groups, KH, KW].</summary>
@@ -46,14 +49,15 @@ internal unsafe struct WeightGradient
         var panels = Panels.Count<TVector>(_shape.GroupOC);
         var size = (long)_shape.Groups * k * Panels.PaddedColumns<TVector>(_shape.GroupOC);
         var rows = _shape.N * _oh;
-        var chunks = 1;
-        var slices = 1;
         var work = _shape.MultiplyAccumulates;
-        if (work >= SmallestPart)
-        {
-            chunks = (int)Math.Clamp(Math.Min(work / SmallestPart, PartialBytes / sizeof(float) / size), 1, Math.Min(rows, WantedParts));
-            slices = Math.Min(_shape.Groups * panels, (WantedParts + chunks - 1) / chunks);
-        }
+        var wanted = (int)Math.Clamp(work / SmallestPart, 1, WantedParts);
+        var chunks = (int)Math.Clamp(PartialBytes / sizeof(float) / size, 1, Math.Min(rows, wanted));
+        // Too few chunks: cut the result, first by panels and kernel rows, then by input channels.
+        var units = _shape.Groups * panels * _shape.KH;
+        var slices = (wanted + chunks - 1) / chunks;
+        var blocks = Math.Clamp(slices / units, 1, (_depth + SmallestBlock - 1) / SmallestBlock);
+        units *= blocks;
+        slices = Math.Min(slices, units);
         using var partial = Scratch.Take(size * chunks);
         var sums = partial.Pointer;
         var self = this;
@@ -62,14 +66,16 @@ internal unsafe struct WeightGradient
             var (chunk, slice) = (part / slices, part % slices);
             self.RunChunk<TVector>(
                 (int)((long)rows * chunk / chunks), (int)((long)rows * (chunk + 1) / chunks),
-                (int)((long)self._shape.Groups * panels * slice / slices), (int)((long)self._shape.Groups * panels * (slice + 1) / slices),
-                sums + size * chunk);
+                new Slice((int)((long)units * slice / slices), (int)((long)units * (slice + 1) / slices), blocks), sums + size * chunk);
         });
         Workers.Run(_shape.Groups * panels, part => self.AddUp<TVector>(part, sums, chunks, size, dw));
     }
 
+    // A run of units of the result; unit = (panel · KH + kernel row) · Blocks + block of input channels.
+    private readonly record struct Slice(int First, int End, int Blocks);
+
     // Output rows of all images, counted through: row = image · OH + y.
-    private readonly void RunChunk<TVector>(int firstRow, int endRow, int firstPanel, int endPanel, float* sums) where TVector : unmanaged, IVector<TVector>
+    private readonly void RunChunk<TVector>(int firstRow, int endRow, Slice slice, float* sums) where TVector : unmanaged, IVector<TVector>
     {
         var rowBytes = (long)_shape.W * _shape.C * _shape.StrideH * sizeof(float);
         var bandRows = (int)Math.Clamp(BandBytes / rowBytes, 1, Math.Max(1, endRow - firstRow));
@@ -81,35 +87,48 @@ internal unsafe struct WeightGradient
             // A merged band is cut out of one image.
             if (_merged)
                 end = Math.Min(end, (row / _oh + 1) * _oh);
-            RunBand<TVector>(row, end, firstPanel, endPanel, sums, accumulate, (nint*)table.Pointer);
+            RunBand<TVector>(row, end, slice, sums, accumulate, (nint*)table.Pointer);
             row = end;
         }
     }
 
-    private readonly void RunBand<TVector>(int firstRow, int endRow, int firstPanel, int endPanel, float* sums, bool accumulate, nint* table)
+    private readonly void RunBand<TVector>(int firstRow, int endRow, Slice slice, float* sums, bool accumulate, nint* table)
         where TVector : unmanaged, IVector<TVector>
     {
         if (!_merged || firstRow == endRow)
         {
-            RunRows<TVector>(firstRow, endRow, firstPanel, endPanel, sums, accumulate, table, null, 0);
+            RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, new Input(_x, _shape.C, 0, 0, _shape.GroupC));
             return;
         }
+        var unitsPerGroup = Panels.Count<TVector>(_shape.GroupOC) * _shape.KH * slice.Blocks;
+        var firstGroup = slice.First / unitsPerGroup;
+        var groups = (slice.End - 1) / unitsPerGroup + 1 - firstGroup;
         var y = firstRow % _oh;
         var rows = (endRow - 1 - firstRow) * _shape.StrideH + (_taps.Rows - 1) * _taps.Vertical.Step + 1;
         var (firstColumn, endColumn) = _taps.Horizontal.Reach(_ow, _shape.StrideW);
-        using var padded = Scratch.Take((long)rows * (endColumn - firstColumn) * _shape.C);
-        var image = _x + (nint)(firstRow / _oh) * _shape.H * _shape.W * _shape.C;
+        var columns = endColumn - firstColumn;
+        using var padded = Scratch.Take((long)rows * columns * groups * _shape.GroupC);
+        var image = _x + (nint)(firstRow / _oh) * _shape.H * _shape.W * _shape.C + firstGroup * _shape.GroupC;
         ImageBand.Copy(
-            image, _shape.H, _shape.W, _shape.C, _shape.C, y * _shape.StrideH + _taps.Vertical.First, rows, firstColumn, endColumn - firstColumn,
+            image, _shape.H, _shape.W, _shape.C, groups, _shape.GroupC, y * _shape.StrideH + _taps.Vertical.First, rows, firstColumn, columns,
             padded.Pointer);
-        RunRows<TVector>(firstRow, endRow, firstPanel, endPanel, sums, accumulate, table, padded.Pointer, endColumn - firstColumn);
+        var input = new Input(padded.Pointer, _shape.GroupC, columns, firstGroup, (nint)rows * columns * _shape.GroupC);
+        RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, input);
     }
 
+    // Where the input is read: the tensor itself, or (PaddedWidth > 0) a padded copy of the rows in question; distances in numbers.
+    private readonly struct Input(float* start, int pixel, int paddedWidth, int firstGroup, nint groupStep)
+    {
+        public int Pixel { get; } = pixel;
+        public int PaddedWidth { get; } = paddedWidth;
+        public float* Group(int group) => start + (group - firstGroup) * groupStep;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void RunRows<TVector>(
-        int firstRow, int endRow, int firstPanel, int endPanel, float* sums, bool accumulate, nint* table, float* padded, int paddedWidth)
+        int firstRow, int endRow, Slice slice, float* sums, bool accumulate, nint* table, Input input)
         where TVector : unmanaged, IVector<TVector>
     {
-        var pixelBytes = (nint)_shape.C * sizeof(float);
         var panels = Panels.Count<TVector>(_shape.GroupOC);
         var k = (nint)_shape.KH * _tapColumns * _depth;
         var capacity = endRow - firstRow;
@@ -120,48 +139,56 @@ internal unsafe struct WeightGradient
         var lastLanes = _shape.GroupOC - (panels - 1) * Panels.Width<TVector>();
         var lastWidth = Panels.PaddedWidth<TVector>(lastLanes);
         using var packed = Scratch.Take(lastLanes < lastWidth ? (long)capacity * _ow * lastWidth : 0);
-        var job = new TileJob { DepthStride = _shape.StrideW * pixelBytes, TapOffsets = inputs };
-        for (var panel = firstPanel; panel < endPanel; panel++)
+        var job = new TileJob { DepthStride = (nint)_shape.StrideW * input.Pixel * sizeof(float), TapOffsets = inputs };
+        var packedPanel = -1;
+        for (var unit = slice.First; unit < slice.End; unit++)
         {
+            var block = unit % slice.Blocks;
+            var i = unit / slice.Blocks % _shape.KH;
+            var panel = unit / slice.Blocks / _shape.KH;
             var group = panel / panels;
             var lane = panel % panels * Panels.Width<TVector>();
             var lanes = Math.Min(Panels.Width<TVector>(), _shape.GroupOC - lane);
             var width = Panels.PaddedWidth<TVector>(lanes);
-            var dy = _dy + group * _shape.GroupOC + lane;
-            var x = padded != null ? padded : _x + group * _shape.GroupC;
             var isPacked = lanes < width;
-            if (isPacked)
+            var dy = _dy + group * _shape.GroupOC + lane;
+            if (isPacked && packedPanel != panel)
+            {
                 Panels.Pack<TVector>(0, capacity * _ow, lanes, dy + (nint)firstRow * _ow * _shape.OC, _shape.OC, false, packed.Pointer);
+                packedPanel = panel;
+            }
             job.BStride = (isPacked ? width : _shape.OC) * sizeof(float);
             job.TapOffsetsB = isPacked ? packedOutputs : outputs;
-            var target = sums + group * k * Panels.PaddedColumns<TVector>(_shape.GroupOC) + lane * k;
-            for (var i = 0; i < _taps.Rows; i++)
+            job.Taps = FillTable(i, firstRow, endRow, input, width, inputs, outputs, packedOutputs);
+            var firstDepth = (int)((long)_depth * block / slice.Blocks);
+            var depth = (int)((long)_depth * (block + 1) / slice.Blocks) - firstDepth;
+            var x = input.Group(group) + firstDepth;
+            var panelSums = sums + group * k * Panels.PaddedColumns<TVector>(_shape.GroupOC) + lane * k;
+            for (var j = 0; j < _tapColumns; j++)
             {
-                job.Taps = FillTable(i, firstRow, endRow, padded != null, paddedWidth, width, inputs, outputs, packedOutputs);
-                for (var j = 0; j < _tapColumns; j++, target += (nint)_depth * width)
-                {
-                    var (first, end) = _merged ? (0, _ow) : _taps.Horizontal.Inside(j, _ow, _shape.StrideW, _shape.W);
-                    job.Depth = end - first;
-                    var column = _merged ? 0 : first * _shape.StrideW + _taps.Horizontal.First + j * _taps.Horizontal.Step;
-                    var b = isPacked ? packed.Pointer + (nint)first * width : dy + (nint)first * _shape.OC;
-                    Tiles.Run<TVector, AcrossDepth>(
-                        &job, _depth, sizeof(float), width, x + (nint)column * _shape.C, b, null, target, width, accumulate);
-                }
+                var (first, end) = _merged ? (0, _ow) : _taps.Horizontal.Inside(j, _ow, _shape.StrideW, _shape.W);
+                job.Depth = end - first;
+                var column = _merged ? 0 : first * _shape.StrideW + _taps.Horizontal.First + j * _taps.Horizontal.Step;
+                var b = isPacked ? packed.Pointer + (nint)first * width : dy + (nint)first * _shape.OC;
+                var target = panelSums + ((nint)(i * _tapColumns + j) * _depth + firstDepth) * width;
+                Tiles.Run<TVector, AcrossDepth>(
+                    &job, depth, sizeof(float), width, x + (nint)column * input.Pixel, b, null, target, width, accumulate);
             }
         }
     }
 
     // Byte offsets of the rows that tap row i reads, in the input, the output gradient, and its packed copy; returns their number.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly int FillTable(
-        int i, int firstRow, int endRow, bool padded, int paddedWidth, int packedWidth, nint* inputs, nint* outputs, nint* packedOutputs)
+        int i, int firstRow, int endRow, in Input from, int packedWidth, nint* inputs, nint* outputs, nint* packedOutputs)
     {
         var count = 0;
         for (var row = firstRow; row < endRow; row++)
         {
             var image = row / _oh;
             var input = (row - image * _oh) * _shape.StrideH + _taps.Vertical.First + i * _taps.Vertical.Step;
-            if (padded)
-                inputs[count] = ((nint)(row - firstRow) * _shape.StrideH + i * _taps.Vertical.Step) * paddedWidth * _shape.C * sizeof(float);
+            if (from.PaddedWidth > 0)
+                inputs[count] = ((nint)(row - firstRow) * _shape.StrideH + i * _taps.Vertical.Step) * from.PaddedWidth * from.Pixel * sizeof(float);
             else if (input >= 0 && input < _shape.H)
                 inputs[count] = ((nint)image * _shape.H + input) * _shape.W * _shape.C * sizeof(float);
             else

@@ -66,6 +66,9 @@ public abstract record Op
         return outputs;
     }
 
+    /// <summary>Keeps what every op has out of <c>ToString</c>: an op is written as its name and its attributes.</summary>
+    protected virtual bool PrintMembers(System.Text.StringBuilder builder) => false;
+
     private Tensor[] Compute(ReadOnlySpan<Tensor> inputs, TensorSpec[] specs, bool anyMeta)
     {
         if (IsView)

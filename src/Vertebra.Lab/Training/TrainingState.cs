@@ -67,7 +67,7 @@ internal sealed class TrainingState
         });
     }
 
-    /// <summary>Reads a state into a network, its average and its optimiser; nothing is changed if it does not fit.</summary>
+    /// <summary>Reads a state into a network, its average and its optimiser.</summary>
     /// <exception cref="FileFormatException">The file is no training state.</exception>
     /// <exception cref="VertebraException">It belongs to another network, optimiser or weight average.</exception>
     public static TrainingState Load(string path, Module network, ModelEma? ema, Optimizer optimizer)

@@ -13,6 +13,7 @@ public sealed class CifarResNet : Backbone
     private readonly NormLayer _norm;
     private readonly ActivationLayer _act;
     private readonly Sequential[] _stages;
+    private readonly Dropout _drop;
     private GlobalPool2d _pool;
     private Module _classifier;
 
@@ -37,6 +38,7 @@ public sealed class CifarResNet : Backbone
         }
         var pool = options.GlobalPool ?? GlobalPool.Avg;
         _pool = Child("global_pool", new GlobalPool2d(pool));
+        _drop = Child("drop", new Dropout(options.DropRate));
         _classifier = Child("linear", MakeClassifier(pool, NumClasses));
     }
 
@@ -64,7 +66,7 @@ public sealed class CifarResNet : Backbone
 
     protected override Tensor OnForwardHead(Tensor features, bool preLogits)
     {
-        var x = _pool.Forward(features);
+        var x = _drop.Forward(_pool.Forward(features));
         return preLogits ? x : _classifier.Forward(x);
     }
 
@@ -105,6 +107,7 @@ public sealed class CifarResNet : Backbone
         private readonly Conv2d _conv2;
         private readonly NormLayer _bn2;
         private readonly ActivationLayer _act2;
+        private readonly DropPath? _dropPath;
         private readonly bool _shrinks;
         private readonly int _newChannels;
 
@@ -117,13 +120,16 @@ public sealed class CifarResNet : Backbone
             _conv2 = Child("conv2", Conv3x3(outChannels, outChannels, 1));
             _bn2 = Child("bn2", new BatchNorm2d(outChannels));
             _act2 = Child("act2", new ActivationLayer(ActivationKind.Relu));
+            _dropPath = dropPathRate > 0 ? Child("drop_path", new DropPath(dropPathRate)) : null;
         }
 
         protected override Tensor OnForward(Tensor x)
         {
             var shortcut = Shortcut(x);
             x = _conv2.Forward(_bn1.Forward(_conv1.Forward(x), _act1));
-            return _bn2.Forward(x, _act2, shortcut);
+            if (_dropPath is null || !IsTraining)
+                return _bn2.Forward(x, _act2, shortcut);
+            return _act2.Forward(_dropPath.Forward(_bn2.Forward(x)) + shortcut);
         }
 
         private Tensor Shortcut(Tensor x)

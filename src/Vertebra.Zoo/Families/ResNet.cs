@@ -14,6 +14,7 @@ public sealed class ResNet : Backbone
     private readonly ActivationLayer _act;
     private readonly Module _stemPool;
     private readonly Sequential[] _stages;
+    private readonly Dropout _drop;
     private readonly List<FeatureInfo> _features = [];
     private GlobalPool2d _pool;
     private Module _classifier;
@@ -31,6 +32,7 @@ public sealed class ResNet : Backbone
         NumFeatures = _features[^1].Channels;
         var pool = options.GlobalPool ?? GlobalPool.Avg;
         _pool = Child("global_pool", new GlobalPool2d(pool));
+        _drop = Child("drop", new Dropout(options.DropRate));
         _classifier = Child("fc", MakeClassifier(pool, NumClasses));
     }
 
@@ -54,7 +56,7 @@ public sealed class ResNet : Backbone
 
     protected override Tensor OnForwardHead(Tensor features, bool preLogits)
     {
-        var x = _pool.Forward(features);
+        var x = _drop.Forward(_pool.Forward(features));
         return preLogits ? x : _classifier.Forward(x);
     }
 
@@ -136,7 +138,9 @@ internal sealed class ResidualBlock : Module
     private readonly List<ActivationLayer> _acts = [];
     private readonly int _blurred = -1; // the convolution after which the image is blurred
     private readonly Module? _blur;
+    private readonly Module? _attention;
     private readonly Module? _downsample;
+    private readonly DropPath? _dropPath;
 
     public ResidualBlock(ResNetSpec spec, BlockPlace place)
     {
@@ -164,8 +168,13 @@ internal sealed class ResidualBlock : Module
             _blurred = _convs.Count - 2;
             _blur = Child<Module>("aa", spec.AntiAliasing == AntiAliasing.Blur ? new BlurPool2d(isBasic ? first : second, place.Stride) : new AvgPool2d(place.Stride));
         }
+        _attention = spec.Attention.Create(isBasic ? planes : planes * 4, ResNetSpec.ConvInit);
+        if (_attention is not null)
+            Child("se", _attention);
         if (place.Index == 0 && (place.Stride != 1 || place.InChannels != (isBasic ? planes : planes * 4)))
             _downsample = Child("downsample", spec.AveragesShortcut ? AverageShortcut(spec, place) : ConvolutionShortcut(spec, place));
+        if (place.DropPathRate > 0)
+            _dropPath = Child("drop_path", new DropPath(place.DropPathRate));
     }
 
     public int OutChannels { get; }
@@ -179,7 +188,13 @@ internal sealed class ResidualBlock : Module
             if (i == _blurred)
                 x = _blur!.Forward(x);
         }
-        return _norms[^1].Forward(_convs[^1].Forward(x), _acts[^1], shortcut);
+        x = _convs[^1].Forward(x);
+        if (_attention is null && (_dropPath is null || !IsTraining))
+            return _norms[^1].Forward(x, _acts[^1], shortcut);
+        x = _norms[^1].Forward(x);
+        x = _attention?.Forward(x) ?? x;
+        x = _dropPath?.Forward(x) ?? x;
+        return _acts[^1].Forward(x + shortcut);
     }
 
     // The last normaliser starts at zero, so that every block starts as its shortcut (Goyal et al. 2017).
@@ -238,7 +253,12 @@ internal sealed record ResNetSpec(BlockKind Block, IReadOnlyList<int> Depths)
     /// <summary>Divides the width of a block's first convolution.</summary>
     public int ReduceFirst { get; init; } = 1;
 
+    public AttentionSpec Attention { get; init; }
+
     public AntiAliasing AntiAliasing { get; init; }
+
+    /// <summary>Group normalisation, 32 groups, instead of batch normalisation.</summary>
+    public bool UsesGroupNorm { get; init; }
 
     public PrunedWidths? PrunedWidths { get; init; }
 
@@ -249,7 +269,7 @@ internal sealed record ResNetSpec(BlockKind Block, IReadOnlyList<int> Depths)
     public BlockKind BlockOf(int stage) => Blocks?[stage] ?? Block;
 
     public NormLayer MakeNorm(int channels, Initialiser? initialiser = null) =>
-        new BatchNorm2d(channels, initialiser: initialiser);
+        UsesGroupNorm ? new GroupNorm(32, channels, initialiser: initialiser) : new BatchNorm2d(channels, initialiser: initialiser);
 
     public static Conv2d Conv(int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1) =>
         new(inChannels, outChannels, kernel, stride, WindowPadding.Centred(kernel, stride, dilation), dilation, groups, bias: false, initialiser: ConvInit);

@@ -21,3 +21,53 @@ public sealed class GlobalPool2d(GlobalPool pool, bool flatten = true) : Module
 
     private Tensor Max(Tensor x) => x.Max([1, 2], keepAxes: !flatten);
 }
+
+/// <summary>
+/// Pooling, dropout and a 1x1 convolution <c>fc</c> as the classifier, which also works on an unpooled map. timm's
+/// ClassifierHead with use_conv.
+/// </summary>
+public sealed class ConvolutionHead : Module
+{
+    private readonly int _features;
+    private readonly Dropout _drop;
+    private readonly Initialiser? _initialiser;
+    private GlobalPool2d _pool;
+    private Module _classifier;
+
+    /// <param name="features">Channels of the map.</param>
+    /// <param name="numClasses">Outputs; 0 for no classifier.</param>
+    /// <param name="pool">Global pooling.</param>
+    /// <param name="dropRate">Dropout before the classifier.</param>
+    /// <param name="initialiser">Fills the classifier's weight; its bias starts at zero then.</param>
+    public ConvolutionHead(int features, int numClasses, GlobalPool pool, float dropRate, Initialiser? initialiser = null)
+    {
+        (_features, _initialiser) = (features, initialiser);
+        _pool = Child("global_pool", new GlobalPool2d(pool, flatten: false));
+        _drop = Child("drop", new Dropout(dropRate));
+        _classifier = Child("fc", Classifier(numClasses, pool));
+    }
+
+    /// <summary>Puts a fresh classifier in place.</summary>
+    public void Reset(int numClasses, GlobalPool? pool)
+    {
+        if (pool is { } changed)
+            _pool = Replace("global_pool", new GlobalPool2d(changed, flatten: false));
+        _classifier = Replace("fc", Classifier(numClasses, _pool.Pool));
+    }
+
+    /// <summary>Logits; with <paramref name="preLogits"/> what the classifier would see.</summary>
+    public Tensor Forward(Tensor x, bool preLogits)
+    {
+        if (!preLogits)
+            return Forward(x);
+        using var scope = Enter();
+        return Flatten(_drop.Forward(_pool.Forward(x)));
+    }
+
+    protected override Tensor OnForward(Tensor x) => Flatten(_classifier.Forward(_drop.Forward(_pool.Forward(x))));
+
+    private Tensor Flatten(Tensor x) => _pool.Pool == GlobalPool.None ? x : x.Reshape([x.Shape[0], x.Shape[3]]);
+
+    private Module Classifier(int numClasses, GlobalPool pool) => numClasses == 0 ? new Identity()
+        : new Conv2d(_features * pool.Width(), numClasses, 1, initialiser: _initialiser, biasInitialiser: _initialiser is null ? null : Init.Zeros);
+}

@@ -31,6 +31,8 @@ public static unsafe partial class KernelCases
         yield return new(2, 7, 9, 64, 64, 3, 3) { Groups = 8, StrideH = 2, StrideW = 2, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(1, 6, 6, 40, 120, 3, 3) { Groups = 2, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(2, 5, 5, 12, 6, 1, 1) { Groups = 3 };
+        yield return new(2, 9, 9, 36, 36, 3, 3) { Groups = 6, StrideH = 2, StrideW = 2 };
+        yield return new(3, 20, 20, 64, 64, 3, 3) { Groups = 16, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         // Depthwise, with and without a multiplier.
         yield return new(2, 15, 30, 33, 33, 3, 3) { Groups = 33, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(2, 14, 13, 48, 48, 5, 5) { Groups = 48, StrideH = 2, StrideW = 2, PadTop = 2, PadLeft = 2, PadBottom = 2, PadRight = 2 };

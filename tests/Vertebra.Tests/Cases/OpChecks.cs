@@ -45,7 +45,7 @@ public static class OpChecks
 
     /// <summary>Whether the op states a gradient and the case has something to differentiate, at any size.</summary>
     public static bool HasGradient(OpCase c) =>
-        c.Op.IsDifferentiable && HasFloatInput(c) && c.Op.GetType().GetMethod(nameof(Op.Gradient))!.DeclaringType != typeof(Op);
+        c.Op.IsDifferentiable && HasFloatInput(c) && c.Op.Infer(Array.ConvertAll(c.Inputs, i => i.Spec))[0].DType == DType.Float32 && c.Op.GetType().GetMethod(nameof(Op.Gradient))!.DeclaringType != typeof(Op);
 
     /// <summary>The gradients of the sum of the squared outputs: the square makes them depend on every input, whatever the op.</summary>
     public static Tensor[] FirstDerivatives(OpCase c, Tensor[] inputs)

@@ -1,3 +1,4 @@
+using Vertebra.Autograd;
 using Vertebra.Nn;
 using static Vertebra.Ops.TensorOps;
 using Padding2d = Vertebra.Ops.Padding2d;
@@ -40,13 +41,17 @@ public class LayerTests
     [Theory]
     [InlineData(ActivationKind.Relu, true)]
     [InlineData(ActivationKind.Relu, false)]
+    [InlineData(ActivationKind.Silu, false)] // a kind that is not fused
     public void Norm_residual_and_activation_in_one_pass_equal_the_steps(ActivationKind kind, bool training)
     {
-        var layer = new BatchNorm2d(6);
-        layer.Train(training);
-        var (x, residual) = (Ramp([2, 3, 3, 6]), Ramp([2, 3, 3, 6]) * -0.7f);
-        var steps = (layer.Forward(x) + residual).Activate(kind).ToArray<float>();
-        Close(steps, layer.Forward(x, new ActivationLayer(kind), residual).ToArray<float>(), 1e-6);
+        foreach (NormLayer layer in new NormLayer[] { new BatchNorm2d(6), new GroupNorm(3, 6), new LayerNorm(6) })
+        {
+            layer.Train(training);
+            var (x, residual) = (Ramp([2, 3, 3, 6]), Ramp([2, 3, 3, 6]) * -0.7f);
+            var steps = (layer.Forward(x) + residual).Activate(kind).ToArray<float>();
+            Close(steps, layer.Forward(x, new ActivationLayer(kind), residual).ToArray<float>(), 1e-6);
+            Close(layer.Forward(x).Activate(kind).ToArray<float>(), layer.Forward(x, new ActivationLayer(kind)).ToArray<float>(), 1e-6);
+        }
     }
 
     [Fact]
@@ -82,6 +87,52 @@ public class LayerTests
         var x = Ramp([5, 3]);
         Assert.Equal(layer[2].Forward(layer[0].Forward(x).Relu()).ToArray<float>(), layer.Forward(x).ToArray<float>());
         Assert.Equal(["conv", "pool"], new Sequential([("conv", new Identity()), ("pool", new Identity())]).Children.Select(c => c.Name));
+    }
+
+    [Theory]
+    [InlineData(0.1f)]
+    [InlineData(0.5f)]
+    public void Dropout_drops_its_share_and_keeps_the_mean(float probability)
+    {
+        var layer = new Dropout(probability);
+        layer.Train();
+        using var _ = TrainingRandom.Begin(7, 3);
+        var y = layer.Forward(Tensor.Ones([200, 500])).ToArray<float>();
+        Assert.All(y, v => Assert.True(v == 0 || MathF.Abs(v - (1 / (1 - probability))) < 1e-6f));
+        var dropped = y.Count(v => v == 0) / (double)y.Length;
+        Assert.Equal(probability, dropped, 5 * Math.Sqrt(probability * (1 - probability) / y.Length));
+    }
+
+    [Fact]
+    public void Drop_path_drops_whole_images()
+    {
+        const float Probability = 0.3f;
+        var layer = new DropPath(Probability);
+        layer.Train();
+        using var _ = TrainingRandom.Begin(7, 3);
+        var y = layer.Forward(Tensor.Ones([4000, 2, 2, 3])).ToArray<float>();
+        var images = y.Chunk(12).ToArray();
+        Assert.All(images, image => Assert.Single(image.Distinct()));
+        Assert.Equal(1 / (1 - Probability), y.Max(), 1e-6f);
+        Assert.Equal(Probability, images.Count(i => i[0] == 0) / 4000.0, 5 * Math.Sqrt(0.3 * 0.7 / 4000));
+    }
+
+    [Fact]
+    public void Nothing_is_dropped_in_evaluation()
+    {
+        var x = Ramp([4, 2, 2, 3]);
+        Assert.Same(x, new Dropout(0.9f).Forward(x));
+        Assert.Same(x, new DropPath(0.9f).Forward(x));
+    }
+
+    [Fact]
+    public void Activations_are_found_by_name()
+    {
+        Assert.Equal(ActivationKind.Silu, Activations.Parse("swish"));
+        Assert.Contains("gelu_tanh", Assert.Throws<VertebraException>(() => Activations.Parse("geluu")).Message);
+        using var off = GradMode.Off();
+        foreach (var kind in Enum.GetValues<ActivationKind>())
+            Assert.Equal([2, 3], new ActivationLayer(kind).Forward(Ramp([2, 3])).Shape);
     }
 
     [Fact]

@@ -22,6 +22,18 @@ public class FixtureTests(ITestOutputHelper output)
     }
 
     [SharedFact]
+    public void The_fixtures_of_the_family_are_all_there()
+    {
+        string[] wanted =
+        [
+            "ecaresnet50t", "resnet101", "resnet18", "resnet18.c10", "resnet18.train", "resnet34", "resnet50", "resnet50.c10", "resnet50_gn", "resnet50d",
+            "resnetaa34d", "resnetaa50", "resnetblur50", "resnetrs50", "resnetv2_50", "resnetv2_50d_evos", "resnetv2_50d_gn", "resnetv2_50x1_bit",
+            "resnext50_32x4d", "seresnet50", "seresnext26d_32x4d", "wide_resnet50_2",
+        ];
+        Assert.Subset(Names().ToHashSet(), wanted.ToHashSet());
+    }
+
+    [SharedFact]
     public void A_network_that_is_not_registered_is_missing_not_passed()
     {
         var result = FixtureVerifier.Verify(SharedData.PathOf("reference/zoo/models/tv_alexnet.json"));

@@ -2,6 +2,7 @@ using Vertebra.Autograd;
 using Vertebra.Graphs;
 using Vertebra.Nn;
 using Vertebra.Zoo;
+using Vertebra.Zoo.Verification;
 
 namespace Vertebra.Tests.Zoo;
 
@@ -14,6 +15,10 @@ public class ResNetTests
     [InlineData("resnet34d", 8, 28, 512)]
     [InlineData("resnetaa50", 16, 14, 2048)]
     [InlineData("resnetblur50", 16, 14, 2048)]
+    [InlineData("resnetv2_50", 8, 28, 2048)]
+    [InlineData("resnetv2_18d", 16, 14, 512)]
+    [InlineData("resnetv2_50x1_bit", 16, 14, 2048)]
+    [InlineData("senet154", 16, 14, 2048)]
     public void Output_stride_sets_the_size_of_the_last_map_and_changes_no_weight(string name, int stride, int side, int channels)
     {
         using var _ = Construction.Meta();
@@ -52,7 +57,7 @@ public class ResNetTests
     public void Every_pool_gives_one_vector_per_image(GlobalPool pool, int classes)
     {
         using var off = GradMode.Off();
-        foreach (var name in new[] { "test_resnet", "resnet20_cifar" })
+        foreach (var name in new[] { "test_resnet", "resnetv2_18", "resnet20_cifar" })
         {
             var network = Models.Create(name, new() { NumClasses = classes, GlobalPool = pool });
             var features = network.ForwardFeatures(Image(2, 64, 3));
@@ -84,6 +89,40 @@ public class ResNetTests
         Assert.All(network.NamedParameters().Where(p => p.Name.EndsWith("bn1.weight", StringComparison.Ordinal)), p => Assert.All(p.Tensor.ToArray<float>(), v => Assert.Equal(1, v)));
         var weights = network.NamedParameters().Single(p => p.Name == "layer1.0.conv1.weight").Tensor.ToArray<float>();
         Assert.Equal(2.0 / (64 * 9), weights.Average(w => (double)w * w), 2.0 / (64 * 9) * 0.05);
+    }
+
+    [Fact]
+    public void Stochastic_depth_grows_linearly_and_is_off_in_evaluation()
+    {
+        using var off = GradMode.Off();
+        foreach (var name in new[] { "resnet18", "resnetv2_18", "resnet20_cifar" })
+        {
+            var network = Models.Create(name, new() { DropPathRate = 0.7f });
+            var rates = network.NamedModules().Select(m => m.Module).OfType<DropPath>().Select(d => d.Probability).ToArray();
+            var blocks = name == "resnet20_cifar" ? 9 : 8;
+            Assert.Equal(Enumerable.Range(1, blocks - 1).Select(i => 0.7f * i / (blocks - 1)), rates);
+            GoldenValues.Fill(network, new Dictionary<string, int>()); // fresh branches are zero, and dropping them would change nothing
+            var image = Image(2, 64, 3);
+            Assert.Equal(network.Forward(image).ToArray<float>(), network.Forward(image).ToArray<float>());
+            network.Train();
+            Assert.NotEqual(network.Forward(image).ToArray<float>(), network.Forward(image).ToArray<float>());
+        }
+    }
+
+    [Fact]
+    public void Training_draws_repeat_with_seed_and_step()
+    {
+        using var off = GradMode.Off();
+        var network = Models.Create("resnet20_cifar", new() { DropPathRate = 0.5f, DropRate = 0.5f });
+        network.Train();
+        var image = Image(4, 32, 3);
+        float[] At(long step)
+        {
+            using var _ = TrainingRandom.Begin(1, step);
+            return network.Forward(image).ToArray<float>();
+        }
+        Assert.Equal(At(3), At(3));
+        Assert.NotEqual(At(3), At(4));
     }
 
     [Theory]
@@ -143,7 +182,7 @@ public class ResNetTests
     public void The_traced_graph_computes_what_the_network_does()
     {
         using var off = GradMode.Off();
-        foreach (var name in new[] { "test_resnet", "resnet20_cifar" })
+        foreach (var name in new[] { "test_resnet", "resnetv2_18d", "resnet20_cifar" })
         {
             var network = Models.Create(name);
             network.Initialise(2);

@@ -8,6 +8,28 @@ public enum ActivationKind
     /// <summary>The value itself.</summary>
     Identity,
     Relu,
+    Relu6,
+
+    /// <summary>Slope 0.01 below zero.</summary>
+    LeakyRelu,
+
+    /// <summary>Exact: x · Φ(x).</summary>
+    Gelu,
+
+    /// <summary>The tanh approximation.</summary>
+    GeluTanh,
+
+    /// <summary>x · sigmoid(x), also called swish.</summary>
+    Silu,
+    HardSwish,
+    HardSigmoid,
+    Sigmoid,
+    Tanh,
+    Softplus,
+    Mish,
+
+    /// <summary>α = 1.</summary>
+    Elu,
 }
 
 /// <summary>Names of <see cref="ActivationKind"/> and their functions.</summary>
@@ -15,10 +37,13 @@ public static class Activations
 {
     private static readonly (string Name, ActivationKind Kind)[] s_names =
     [
-        ("identity", ActivationKind.Identity), ("relu", ActivationKind.Relu),
+        ("identity", ActivationKind.Identity), ("relu", ActivationKind.Relu), ("relu6", ActivationKind.Relu6), ("leaky_relu", ActivationKind.LeakyRelu),
+        ("gelu", ActivationKind.Gelu), ("gelu_tanh", ActivationKind.GeluTanh), ("silu", ActivationKind.Silu), ("swish", ActivationKind.Silu),
+        ("hard_swish", ActivationKind.HardSwish), ("hard_sigmoid", ActivationKind.HardSigmoid), ("sigmoid", ActivationKind.Sigmoid),
+        ("tanh", ActivationKind.Tanh), ("softplus", ActivationKind.Softplus), ("mish", ActivationKind.Mish), ("elu", ActivationKind.Elu),
     ];
 
-    /// <summary>The activation of a name, as timm spells it: <c>relu</c> ...</summary>
+    /// <summary>The activation of a name, as timm spells it: <c>relu</c>, <c>gelu_tanh</c>, <c>hard_swish</c> ...</summary>
     /// <exception cref="VertebraException">There is none; the message lists the names.</exception>
     public static ActivationKind Parse(string name)
     {
@@ -35,11 +60,24 @@ public static class Activations
     {
         ActivationKind.Identity => x,
         ActivationKind.Relu => x.Relu(),
+        ActivationKind.Relu6 => x.Relu6(),
+        ActivationKind.LeakyRelu => x.LeakyRelu(0.01f),
+        ActivationKind.Gelu => x.Gelu(),
+        ActivationKind.GeluTanh => x.Gelu(approximate: true),
+        ActivationKind.Silu => x.Silu(),
+        ActivationKind.HardSwish => x.HardSwish(),
+        ActivationKind.HardSigmoid => x.HardSigmoid(),
+        ActivationKind.Sigmoid => x.Sigmoid(),
+        ActivationKind.Tanh => x.Tanh(),
+        ActivationKind.Softplus => x.Softplus(),
+        ActivationKind.Mish => x.Mish(),
+        ActivationKind.Elu => x.Elu(1),
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, null),
     };
 
     /// <summary>True when the derivative is continuous: where it is not, rounding near a kink moves whole gradient entries.</summary>
-    public static bool IsSmooth(this ActivationKind kind) => kind is ActivationKind.Identity;
+    public static bool IsSmooth(this ActivationKind kind) => kind is ActivationKind.Identity or ActivationKind.Gelu or ActivationKind.GeluTanh
+        or ActivationKind.Silu or ActivationKind.Sigmoid or ActivationKind.Tanh or ActivationKind.Softplus or ActivationKind.Mish or ActivationKind.Elu;
 }
 
 /// <summary>An activation as a module.</summary>

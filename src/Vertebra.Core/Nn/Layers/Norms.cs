@@ -48,6 +48,15 @@ public abstract class NormLayer : Module
 
     /// <summary>Normalises, adds and activates in one pass; null when this normaliser cannot do that.</summary>
     protected virtual Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) => null;
+
+    /// <summary>The activation as normalisation kernels know it; null for those that they do not.</summary>
+    private protected static Kernels.Activation? FusedKind(ActivationKind kind) => kind switch
+    {
+        ActivationKind.Identity => Kernels.Activation.None,
+        ActivationKind.Relu => Kernels.Activation.Relu,
+        ActivationKind.Relu6 => Kernels.Activation.Relu6,
+        _ => null,
+    };
 }
 
 /// <summary>
@@ -95,12 +104,8 @@ public sealed class BatchNorm2d : NormLayer
 
     protected override Tensor Normalise(Tensor x) => Normalise(x, Kernels.Activation.None, null);
 
-    protected override Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) => activation switch
-    {
-        ActivationKind.Identity => Normalise(x, Kernels.Activation.None, residual),
-        ActivationKind.Relu => Normalise(x, Kernels.Activation.Relu, residual),
-        _ => null,
-    };
+    protected override Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) =>
+        FusedKind(activation) is { } kind ? Normalise(x, kind, residual) : null;
 
     private Tensor Normalise(Tensor x, Kernels.Activation activation, Tensor? residual)
     {
@@ -128,4 +133,51 @@ public sealed class BatchNorm2d : NormLayer
         running.MarkWritten();
         GC.KeepAlive(batch);
     }
+}
+
+/// <summary>Layer normalisation over the last axis (Ba, Kiros and Hinton 2016), with <c>weight</c> and, unless left out, <c>bias</c>.</summary>
+public sealed class LayerNorm : NormLayer
+{
+    private readonly Tensor? _weight;
+    private readonly Tensor? _bias;
+
+    /// <param name="channels">Size of the last axis.</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <param name="affine">Whether there is a scale.</param>
+    /// <param name="bias">Whether there is a shift beside the scale.</param>
+    public LayerNorm(int channels, float epsilon = 1e-5f, bool affine = true, bool bias = true) : base(epsilon, ActivationKind.Identity)
+    {
+        _weight = affine ? Parameter("weight", [channels], Init.Ones) : null;
+        _bias = affine && bias ? Parameter("bias", [channels], Init.Zeros) : null;
+    }
+
+    protected override Tensor Normalise(Tensor x) => x.LayerNorm(_weight, _bias, Epsilon);
+}
+
+/// <summary>Group normalisation of [N, ..., C] (Wu and He 2018), with <c>weight</c> and <c>bias</c>.</summary>
+public sealed class GroupNorm : NormLayer
+{
+    private readonly Tensor _weight;
+    private readonly Tensor _bias;
+
+    /// <param name="groups">Groups of channels; a divisor of <paramref name="channels"/>.</param>
+    /// <param name="channels">Size of the last axis.</param>
+    /// <param name="epsilon">Added to the variance.</param>
+    /// <param name="activation">Applied to the result.</param>
+    /// <param name="initialiser">Fills the scale; ones if null.</param>
+    public GroupNorm(
+        int groups, int channels, float epsilon = 1e-5f, ActivationKind activation = ActivationKind.Identity, Initialiser? initialiser = null)
+        : base(epsilon, activation)
+    {
+        Groups = groups;
+        _weight = Parameter("weight", [channels], initialiser ?? Init.Ones);
+        _bias = Parameter("bias", [channels], Init.Zeros);
+    }
+
+    public int Groups { get; }
+
+    protected override Tensor Normalise(Tensor x) => x.GroupNorm(Groups, _weight, _bias, Epsilon);
+
+    protected override Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) =>
+        residual is null && FusedKind(activation) is { } kind ? x.GroupNorm(Groups, _weight, _bias, Epsilon, kind) : null;
 }

@@ -2,6 +2,7 @@ using Vertebra.Kernels;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Training;
 using Vertebra.Nn;
+using Vertebra.Zoo;
 
 namespace Vertebra.Tests.Lab.Training;
 
@@ -95,6 +96,34 @@ public class TrainerTests
         }
         Assert.True(new Trainer(SmallRun.Setup(folder, options)).Run().IsComplete);
         Assert.Equal(Uninterrupted.Value, SmallRun.Fingerprint(folder));
+    }
+
+    /// <summary>A network of the zoo brings fused batch norm, dropout, stochastic depth and weights packed for the kernels, which must not be stale after the average was evaluated in place.</summary>
+    [Fact]
+    public void A_network_of_the_zoo_goes_on_to_the_same_bits()
+    {
+        using var place = new TemporaryFolder();
+        RunFolder Train(string name, params string[] moments)
+        {
+            var folder = RunFolder.Create(place.Path, name);
+            foreach (var moment in moments.Append(""))
+            {
+                using var source = new CancellationTokenSource();
+                var options = SmallRun.Options;
+                (options.Epochs, options.BatchSize, options.Opt, options.Lr) = (2, 8, "adamw", 1e-3);
+                var network = Models.Create("resnet20_cifar", new() { NumClasses = 3, DropRate = 0.1f, DropPathRate = 0.2f });
+                network.Initialise(3);
+                var data = new ColourDataset(32, size: 16);
+                var input = new InputTransform(data.Preprocessing);
+                new Trainer(new()
+                {
+                    Network = network, ClassCount = 3, Options = options, Folder = folder, Progress = new At(moment, source.Cancel),
+                    Training = new(data, new(data.Preprocessing, Augmentation.SmallImages), LoaderOptions.ForTraining(8, 3)), Validation = new(data, input, LoaderOptions.ForEvaluation(16)),
+                }).Run(source.Token);
+            }
+            return folder;
+        }
+        Assert.Equal(SmallRun.Fingerprint(Train("whole")), SmallRun.Fingerprint(Train("pieces", "train 0 2", "test 1", "train 1 0")));
     }
 
     [Theory]

@@ -1,0 +1,164 @@
+using System.Runtime.CompilerServices;
+
+namespace Vertebra.Kernels;
+
+/// <summary>Sizes and operands of scaled dot-product attention: <see cref="Heads"/> times q [Tokens, Width] against k [Keys, Width] and v [Keys, ValueWidth].</summary>
+internal readonly unsafe struct AttentionOperands
+{
+    public required int Batch { get; init; }
+    public required int HeadsPerBatch { get; init; }
+    public required int Tokens { get; init; }
+    public required int Keys { get; init; }
+    public required int Width { get; init; }
+    public required int ValueWidth { get; init; }
+    public required float Scale { get; init; }
+    public required float* Q { get; init; }
+    public required float* K { get; init; }
+    public required float* V { get; init; }
+
+    /// <summary>Added to the scores; null for none.</summary>
+    public float* Mask { get; init; }
+
+    /// <summary>Steps of the mask in numbers, 0 where it broadcasts. Its last axis is the keys.</summary>
+    public long MaskBatchStride { get; init; }
+    public long MaskHeadStride { get; init; }
+    public long MaskRowStride { get; init; }
+
+    public int Heads => Batch * HeadsPerBatch;
+
+    public float* MaskRow(int head, int row)
+    {
+        var (b, h) = Math.DivRem(head, HeadsPerBatch);
+        return Mask is null ? null : Mask + (b * MaskBatchStride) + (h * MaskHeadStride) + (row * MaskRowStride);
+    }
+}
+
+/// <summary>
+/// softmax(scale · q · kᵀ + mask) · v, a block of query rows at a time: the scores of one block are all that is ever kept.
+/// </summary>
+internal static unsafe class FusedAttention
+{
+    // The scores of a block stay in the second-level cache; its rows are a multiple of the tile's 14.
+    private const int BlockScores = 1 << 15;
+    private const int TileRows = 14;
+    private const int MostTiles = 8;
+
+    // With fewer heads than this, the rows of one head are shared out too, in groups that are worth packing k and v for.
+    private const int EnoughHeads = 16;
+    private const int GroupRows = 2 * TileRows * MostTiles;
+
+    /// <param name="x">Sizes and operands.</param>
+    /// <param name="output">[heads, tokens, value width].</param>
+    /// <param name="logSums">[heads, tokens]: log Σ e^score of each row, +∞ where every key is masked out; what the gradient needs.</param>
+    public static void Run(AttentionOperands x, float* output, float* logSums)
+    {
+        switch (Simd.Level)
+        {
+            case SimdLevel.Vector512: Run<V512>(x, output, logSums); break;
+            case SimdLevel.Vector256: Run<V256>(x, output, logSums); break;
+            case SimdLevel.Vector128: Run<V128>(x, output, logSums); break;
+            default: Run<V1>(x, output, logSums); break;
+        }
+    }
+
+    /// <summary>Query rows per block for so many keys.</summary>
+    public static int BlockRows(int keys) => Math.Clamp(BlockScores / Math.Max(1, keys) / TileRows, 1, MostTiles) * TileRows;
+
+    private static void Run<TVector>(AttentionOperands x, float* output, float* logSums) where TVector : unmanaged, IVector<TVector>
+    {
+        if (x.Tokens == 0)
+            return;
+        var rows = x.Heads >= EnoughHeads ? x.Tokens : GroupRows;
+        var groups = (x.Tokens + rows - 1) / rows;
+        Workers.Run(x.Heads * groups, part =>
+        {
+            var (head, group) = Math.DivRem(part, groups);
+            Group<TVector>(x, head, group * rows, Math.Min(x.Tokens, (group + 1) * rows), output, logSums);
+        });
+    }
+
+    private static void Group<TVector>(AttentionOperands x, int head, int firstRow, int endRow, float* output, float* logSums)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        var stride = Panels.PaddedColumns<TVector>(x.Keys);
+        var blockRows = BlockRows(x.Keys);
+        using var scratch = Scratch.Take(((long)(x.Width + blockRows) * stride) + ((long)x.Keys * Panels.PaddedColumns<TVector>(x.ValueWidth)));
+        var keys = scratch.Pointer;
+        var scores = keys + ((long)x.Width * stride);
+        var values = scores + ((long)blockRows * stride);
+        Panels.PackAll<TVector>(x.Width, x.Keys, x.K + ((long)head * x.Keys * x.Width), x.Width, transposed: true, keys);
+        Panels.PackAll<TVector>(x.Keys, x.ValueWidth, x.V + ((long)head * x.Keys * x.ValueWidth), x.ValueWidth, transposed: false, values);
+        for (var row = firstRow; row < endRow; row += blockRows)
+        {
+            var rows = Math.Min(blockRows, endRow - row);
+            var at = ((long)head * x.Tokens) + row;
+            var target = output + (at * x.ValueWidth);
+            MatMul.RunPacked(rows, x.Keys, x.Width, x.Q + (at * x.Width), x.Width, false, keys, scores, stride);
+            for (var i = 0; i < rows; i++)
+            {
+                var line = scores + ((long)i * stride);
+                var max = ScaleAndMask<TVector>(line, x.Keys, x.Scale, x.MaskRow(head, row + i));
+                var sum = Exponentials<TVector>(line, stride, max);
+                logSums[at + i] = sum == 0 ? float.PositiveInfinity : max + MathF.Log(sum);
+                // Dividing the probabilities here, not the result below, gives rows that add up to 1 as Softmax does.
+                Multiply<TVector>(line, stride, sum == 0 ? 0 : 1 / sum);
+            }
+            MatMul.RunPacked(rows, x.ValueWidth, x.Keys, scores, stride, false, values, target, x.ValueWidth);
+        }
+    }
+
+    /// <summary>
+    /// line = scale · line + mask over <paramref name="count"/> numbers, -∞ from there to the end of the last vector, so that loops over
+    /// the line need no tail. Returns the largest.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float ScaleAndMask<TVector>(float* line, int count, float scale, float* mask) where TVector : unmanaged, IVector<TVector>
+    {
+        var factor = TVector.Create(scale);
+        var max = TVector.Create(float.NegativeInfinity);
+        var i = 0;
+        for (; i <= count - TVector.Count; i += TVector.Count)
+        {
+            var x = TVector.Load(line + i) * factor;
+            if (mask is not null)
+                x += TVector.Load(mask + i);
+            x.Store(line + i);
+            max = TVector.Max(max, x);
+        }
+        if (i < count)
+        {
+            var rest = count - i;
+            var x = TVector.LoadFirst(line + i, rest) * factor;
+            if (mask is not null)
+                x += TVector.LoadFirst(mask + i, rest);
+            x.StoreFirst(line + i, rest);
+            new Span<float>(line + count, TVector.Count - rest).Fill(float.NegativeInfinity);
+            max = TVector.Max(max, TVector.Load(line + i));
+        }
+        return TVector.HorizontalMax(max);
+    }
+
+    /// <summary>line = e^(line - max); returns the sum. A line without any finite number becomes zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Exponentials<TVector>(float* line, int stride, float max) where TVector : unmanaged, IVector<TVector>
+    {
+        // Every key masked out: -∞ minus -∞ would be NaN.
+        var shift = TVector.Create(float.IsNegativeInfinity(max) ? 0 : max);
+        var sum = TVector.Zero;
+        for (var i = 0; i < stride; i += TVector.Count)
+        {
+            var e = VectorMath.Exp(TVector.Load(line + i) - shift);
+            e.Store(line + i);
+            sum += e;
+        }
+        return TVector.Sum(sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Multiply<TVector>(float* line, int stride, float factor) where TVector : unmanaged, IVector<TVector>
+    {
+        var factors = TVector.Create(factor);
+        for (var i = 0; i < stride; i += TVector.Count)
+            (TVector.Load(line + i) * factors).Store(line + i);
+    }
+}
