@@ -191,15 +191,7 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     public static float Sum(V512 a) => Vector512.Sum(a._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float HorizontalMax(V512 a)
-    {
-        float* lanes = stackalloc float[16];
-        Vector512.Store(a._v, lanes);
-        var max = lanes[0];
-        for (var i = 1; i < 16; i++)
-            max = MathF.Max(max, lanes[i]);
-        return max;
-    }
+    public static float HorizontalMax(V512 a) => V256.HorizontalMax(new(Vector256.Max(a._v.GetLower(), a._v.GetUpper())));
 
     // Pairs of rows are interleaved number by number, then pair by pair, which transposes each 4 × 4 block; then the blocks,
     // which are 128-bit quarters of the registers, are transposed in the same way in two rounds.
@@ -345,15 +337,7 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     public static float Sum(V256 a) => Vector256.Sum(a._v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float HorizontalMax(V256 a)
-    {
-        float* lanes = stackalloc float[8];
-        Vector256.Store(a._v, lanes);
-        var max = lanes[0];
-        for (var i = 1; i < 8; i++)
-            max = MathF.Max(max, lanes[i]);
-        return max;
-    }
+    public static float HorizontalMax(V256 a) => V128.HorizontalMax(new(Vector128.Max(a._v.GetLower(), a._v.GetUpper())));
 
     // As in V512, with halves for quarters.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -498,12 +482,8 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float HorizontalMax(V128 a)
     {
-        float* lanes = stackalloc float[4];
-        Vector128.Store(a._v, lanes);
-        var max = lanes[0];
-        for (var i = 1; i < 4; i++)
-            max = MathF.Max(max, lanes[i]);
-        return max;
+        var pairs = Vector128.Max(a._v, Vector128.Shuffle(a._v, Vector128.Create(2, 3, 0, 1)));
+        return MathF.Max(pairs[0], pairs[1]);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
