@@ -127,13 +127,13 @@ internal static unsafe class FusedAttention
         }
         if (i < count)
         {
-            var rest = count - i;
-            var x = TVector.LoadFirst(line + i, rest) * factor;
+            // The line reaches to the end of this vector; what it holds beyond count is undefined.
+            var x = TVector.Load(line + i) * factor;
             if (mask is not null)
-                x += TVector.LoadFirst(mask + i, rest);
-            x.StoreFirst(line + i, rest);
-            new Span<float>(line + count, TVector.Count - rest).Fill(float.NegativeInfinity);
-            max = TVector.Max(max, TVector.Load(line + i));
+                x += TVector.LoadFirst(mask + i, count - i);
+            x = TVector.Select(LaneMasks.First<TVector>(count - i), x, TVector.Create(float.NegativeInfinity));
+            x.Store(line + i);
+            max = TVector.Max(max, x);
         }
         return TVector.HorizontalMax(max);
     }
@@ -147,7 +147,7 @@ internal static unsafe class FusedAttention
         var sum = TVector.Zero;
         for (var i = 0; i < stride; i += TVector.Count)
         {
-            var e = VectorMath.Exp(TVector.Load(line + i) - shift);
+            var e = VectorMath.ExpFlushed(TVector.Load(line + i) - shift);
             e.Store(line + i);
             sum += e;
         }

@@ -85,7 +85,7 @@ internal static unsafe class FusedAttentionGradient
         var sum = TVector.Zero;
         for (var i = 0; i < padded; i += TVector.Count)
         {
-            var p = VectorMath.Exp(TVector.Load(scores + i) - shift);
+            var p = VectorMath.ExpFlushed(TVector.Load(scores + i) - shift);
             p.Store(scores + i);
             sum = TVector.Fma(p, TVector.Load(gradient + i), sum);
         }

@@ -28,6 +28,17 @@ internal static class VectorMath
         return p * TVector.PowerOfTwo(half) * TVector.PowerOfTwo(n - half);
     }
 
+    /// <summary>e^x for x up to 87, 0 below -87: what softmax needs, at two thirds of the cost of <see cref="Exp"/>. Within 1.0 unit.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector ExpFlushed<TVector>(TVector x) where TVector : unmanaged, IVector<TVector>
+    {
+        var n = TVector.Round(x * TVector.Create(Log2E));
+        var r = TVector.Fma(n, TVector.Create(-Ln2Low), TVector.Fma(n, TVector.Create(-Ln2High), x));
+        var p = ExpMinusOneNearZero(r) + TVector.Create(1f);
+        // Below the bound, -∞ included, the power of two is nonsense. NaN is not below it, and stays NaN.
+        return TVector.Select(TVector.GreaterThan(TVector.Create(-87f), x), TVector.Zero, p * TVector.PowerOfTwo(n));
+    }
+
     /// <summary>e^x - 1 without cancellation, for x &lt;= 0 (larger x give nonsense). Within 0.9 units.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector ExpMinusOne<TVector>(TVector x) where TVector : unmanaged, IVector<TVector>

@@ -16,7 +16,7 @@ public class VectorMathTests(ITestOutputHelper output)
 
     public static TheoryData<string, double> Functions => new()
     {
-        { "exp", 1.0 }, { "expm1", 0.9 }, { "log", 0.8 }, { "log1p", 1.4 }, { "tanh", 1.3 }, { "sigmoid", 2.1 }, { "softplus", 1.6 }, { "erf", 1.1 }, { "normal", 5 },
+        { "exp", 1.0 }, { "exp flushed", 1.0 }, { "expm1", 0.9 }, { "log", 0.8 }, { "log1p", 1.4 }, { "tanh", 1.3 }, { "sigmoid", 2.1 }, { "softplus", 1.6 }, { "erf", 1.1 }, { "normal", 5 },
     };
 
     [Theory]
@@ -26,6 +26,7 @@ public class VectorMathTests(ITestOutputHelper output)
         var (error, at) = name switch
         {
             "exp" => Worst(new Exp(), Math.Exp, _ => true),
+            "exp flushed" => Worst(new ExpFlushed(), x => x < -87 ? 0 : Math.Exp(x), x => !(x > 87)),
             "expm1" => Worst(new ExpMinusOne(), ExpMinusOneReference, x => !(x > 0)),
             "log" => Worst(new Log(), x => Math.Log(x), _ => true),
             "log1p" => Worst(new LogOnePlus(), LogOnePlusReference, x => x is >= 0 and <= 1),
@@ -108,6 +109,11 @@ public class VectorMathTests(ITestOutputHelper output)
     private readonly struct Exp : IUnaryOperator
     {
         public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> => VectorMath.Exp(x);
+    }
+
+    private readonly struct ExpFlushed : IUnaryOperator
+    {
+        public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> => VectorMath.ExpFlushed(x);
     }
 
     private readonly struct ExpMinusOne : IUnaryOperator
