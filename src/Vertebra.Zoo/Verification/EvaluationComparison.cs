@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using Vertebra.Autograd;
 using Vertebra.Graphs;
 
 namespace Vertebra.Zoo.Verification;
@@ -13,7 +14,7 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
     /// <summary>Adds the comparisons and returns the first module whose output differs, if one does.</summary>
     public string? Run()
     {
-        using var off = FixtureVerifier.WithoutGradients();
+        using var off = GradMode.Off();
         var network = FixtureVerifier.Prepare(fixture, checks);
         var root = fixture.Root;
         var tolerances = root.Required("tol", root.Object("tol"));
@@ -22,7 +23,6 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
         CompareKept(network);
         CompareConfig(network);
         CompareNorms(network);
-        CompareFeatureInfo(network);
 
         var size = fixture.InputSize;
         var graph = Graph.Trace(network, [1, size.Height, size.Width, size.Channels]);
@@ -30,6 +30,7 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
 
         var image = GoldenValues.Images(["input"], size);
         var outputs = root.Required("outputs", root.Object("outputs"));
+        CompareFeatureInfo(network, outputs);
         var features = network.ForwardFeatures(image);
         checks.Add(Expected(outputs, "logits").CompareLogits("logits", network.ForwardHead(features), _logitsTolerance));
         checks.Add(Expected(outputs, "features").CompareMap("features", features, _mapTolerance));
@@ -108,13 +109,21 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
     private static string Short(float value) =>
         value < 1e-4f ? value.ToString("0.######e-00", CultureInfo.InvariantCulture) : value.ToString(CultureInfo.InvariantCulture);
 
-    private void CompareFeatureInfo(Backbone network)
+    private void CompareFeatureInfo(Backbone network, JsonFields outputs)
     {
         if (fixture.Root.Items("feature_info").ToArray() is not { Length: > 0 } rows)
             return;
-        var expected = rows.Select(r => $"{r.GetProperty("index").GetInt32()} {r.GetProperty("module").GetString()} {r.GetProperty("channels").GetInt32()}/{r.GetProperty("reduction").GetInt32()}");
+        var levels = outputs.Items("pyramid").Select(l => new JsonFields(l, fixture.Name).Numbers("shape") ?? []).ToArray();
+        var expected = rows.Select((r, i) => $"{r.GetProperty("index").GetInt32()} {r.GetProperty("module").GetString()} {ChannelsOf(r, levels.ElementAtOrDefault(i))}/{r.GetProperty("reduction").GetInt32()}");
         var found = network.FeatureInfo.Select(f => $"{f.Index} {f.Module} {f.Channels}/{f.Reduction}");
         checks.Add(FixtureCheck.Equal("feature_info", string.Join(", ", expected), string.Join(", ", found)));
+    }
+
+    // For pruned networks the reference still declares the widths from before; its maps have the true ones.
+    private static int ChannelsOf(JsonElement row, float[]? shape)
+    {
+        var declared = row.GetProperty("channels").GetInt32();
+        return shape is { Length: 4 } && !shape.Contains(declared) ? (int)shape[1] : declared;
     }
 
     // ---------------------------------------------------------------- outputs of modules

@@ -6,6 +6,7 @@ namespace Vertebra.Zoo.Verification;
 internal sealed class Fixture
 {
     private const long LargestFile = 64 << 20;
+    private const long LargestImage = 1 << 26;
 
     private Fixture(string name, JsonFields root)
     {
@@ -16,8 +17,9 @@ internal sealed class Fixture
         Model = root.Required("model", root.Text("model"));
         Kind = root.Required("kind", root.Text("kind"));
         InputSize = root.Required("input_size", root.Size("input_size"));
-        var arguments = root.Object("create_args");
-        Options = new() { NumClasses = arguments?.Integer("num_classes"), InChans = arguments?.Integer("in_chans") };
+        if ((long)InputSize.Channels * InputSize.Height * InputSize.Width > LargestImage)
+            throw new FileFormatException($"{name} asks for images of {InputSize}, which is too large");
+        Options = root.Object("create_args") is { } arguments ? ReadOptions(arguments) : new();
         State = [.. root.Items("state_dict").Select(ReadState)];
         Exponents = State.Where(s => s.Exponent != 0).ToDictionary(s => s.Name, s => s.Exponent, StringComparer.Ordinal);
     }
@@ -55,14 +57,24 @@ internal sealed class Fixture
         {
             throw new FileFormatException($"{path} is not JSON: {e.Message}", e);
         }
-        catch (Exception e) when (e is InvalidOperationException or FormatException or IndexOutOfRangeException)
-        {
-            throw new FileFormatException($"{path} is not a fixture: {e.Message}", e);
-        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new VertebraException($"cannot read {path}: {e.Message}", e);
         }
+    }
+
+    private ModelOptions ReadOptions(JsonFields arguments)
+    {
+        string[] known = ["num_classes", "in_chans", "output_stride", "global_pool"];
+        if (arguments.Element.EnumerateObject().Select(p => p.Name).FirstOrDefault(n => !known.Contains(n)) is { } unknown)
+            throw new FileFormatException($"{Name} creates its network with '{unknown}', which this program does not know");
+        return new()
+        {
+            NumClasses = arguments.Integer("num_classes"),
+            InChans = arguments.Integer("in_chans"),
+            OutputStride = arguments.Integer("output_stride"),
+            GlobalPool = arguments.Text("global_pool") is { } pool ? GlobalPools.Parse(pool) : null,
+        };
     }
 
     private static (string, int[], string, int) ReadState(JsonElement row) =>

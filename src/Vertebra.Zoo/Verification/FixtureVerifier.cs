@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Vertebra.Autograd;
 
 namespace Vertebra.Zoo.Verification;
 
@@ -25,31 +24,40 @@ public static class FixtureVerifier
     public static FixtureResult Verify(string path)
     {
         var clock = Stopwatch.StartNew();
-        var fixture = Fixture.Read(path);
-        if (Models.TryFind(fixture.Model) is null)
-            return new(fixture.Name, fixture.Model, fixture.Kind, [], null, clock.Elapsed.TotalSeconds);
-        var checks = new List<FixtureCheck>();
-        string? divergence = null;
+        try
+        {
+            var fixture = Fixture.Read(path);
+            var checks = new List<FixtureCheck>();
+            var divergence = Models.TryFind(fixture.Model) is null ? null : Compare(fixture, checks);
+            return new(fixture.Name, fixture.Model, fixture.Kind, checks, divergence, clock.Elapsed.TotalSeconds);
+        }
+        catch (Exception e) when (e is InvalidOperationException or FormatException or IndexOutOfRangeException or KeyNotFoundException)
+        {
+            throw new FileFormatException($"{path} is not a fixture: {e.Message}", e);
+        }
+    }
+
+    private static string? Compare(Fixture fixture, List<FixtureCheck> checks)
+    {
         try
         {
             switch (fixture.Kind)
             {
                 case "eval" or "c10":
-                    divergence = new EvaluationComparison(fixture, checks).Run();
-                    break;
+                    return new EvaluationComparison(fixture, checks).Run();
                 case "train":
                     new TrainingComparison(fixture, checks).Run();
-                    break;
+                    return null;
                 default:
                     checks.Add(new("kind", 1, 0, $"fixtures of kind '{fixture.Kind}' cannot be compared yet"));
-                    break;
+                    return null;
             }
         }
         catch (Exception e) when (e is VertebraException and not FileFormatException)
         {
             checks.Add(new("run", 1, 0, e.Message));
+            return null;
         }
-        return new(fixture.Name, fixture.Model, fixture.Kind, checks, divergence, clock.Elapsed.TotalSeconds);
     }
 
     /// <summary>Builds the network, adds the comparisons of names and counts, fills it and adds that of its bits.</summary>
@@ -79,7 +87,4 @@ public static class FixtureVerifier
     }
 
     private static string NameOf(DType dtype) => dtype.ToString().ToLowerInvariant();
-
-    /// <summary>Gradients off for a comparison in evaluation mode.</summary>
-    internal static GradMode.Scope WithoutGradients() => GradMode.Off();
 }

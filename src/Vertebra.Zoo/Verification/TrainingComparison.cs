@@ -11,6 +11,9 @@ internal sealed class TrainingComparison(Fixture fixture, List<FixtureCheck> che
     private const double StatisticsTolerance = 1e-5;
     private const double NegligibleTolerance = 1e-3;
 
+    // Where the reference's own gradients are noisier in float32 than the general bounds foresee, three times that noise is allowed.
+    private const double NoiseFactor = 3;
+
     public void Run()
     {
         var network = FixtureVerifier.Prepare(fixture, checks);
@@ -32,8 +35,10 @@ internal sealed class TrainingComparison(Fixture fixture, List<FixtureCheck> che
     {
         var root = fixture.Root;
         // Where an activation has a kink, a unit that rounds to its other side moves whole entries of a gradient.
-        var isSmooth = network.NamedModules().All(m => m.Module is not ActivationLayer { Kind: var kind } || kind.IsSmooth());
-        var (lengthTolerance, probeTolerance) = isSmooth ? (5e-4, 5e-4) : (1e-2, 5e-2);
+        var isSmooth = network.NamedModules().All(m => m.Module is not Layers.FilterResponseNorm && (m.Module is not ActivationLayer { Kind: var kind } || kind.IsSmooth()));
+        var noise = NoiseFactor * (root.Object("noise")?.Double("grad_worst_param") ?? 0);
+        var lengthTolerance = Math.Max(isSmooth ? 5e-4 : 1e-2, noise);
+        var probeTolerance = Math.Max(isSmooth ? 5e-4 : 5e-2, noise);
         var total = root.Required("grad_l2", root.Double("grad_l2"));
         var negligible = root.Object("noise")?.Texts("negligible_grads")?.ToHashSet() ?? [];
         var parameters = network.NamedParameters().ToDictionary(p => p.Name, p => p.Tensor);

@@ -29,8 +29,7 @@ public static class PretrainedWeights
             notes.Add($"{first}: from {weight.Shape[1]} to {network.InChans} input channels");
         }
         var prefix = $"{network.Classifier}.";
-        var isOther = state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var mine) && mine.Shape == s.Value.Shape));
-        if (isOther || (network.NumClasses == 0 && state.Keys.Any(IsClassifier)))
+        if (state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var mine) && mine.Shape == s.Value.Shape)))
         {
             foreach (var name in state.Keys.Where(IsClassifier))
                 fitting.Remove(name);

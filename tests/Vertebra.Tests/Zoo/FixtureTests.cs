@@ -21,6 +21,17 @@ public class FixtureTests(ITestOutputHelper output)
         Assert.True(result.Status == FixtureStatus.Passed, result.ToString());
     }
 
+    // Computed with the reference's own generator (timm 1.0.29.dev0 on PyTorch 1.13), so that a clone by itself compares numbers too.
+    [Theory]
+    [InlineData("test_resnet")]
+    [InlineData("test_resnet.os16")]
+    [InlineData("test_resnet.train")]
+    public void The_smallest_network_agrees_with_the_reference(string fixture)
+    {
+        var result = FixtureVerifier.Verify(Path.Combine(SharedData.RepositoryRoot, "tests/Vertebra.Tests/Golden/zoo", $"{fixture}.json"));
+        Assert.True(result.Status == FixtureStatus.Passed, result.ToString());
+    }
+
     [SharedFact]
     public void The_fixtures_of_the_family_are_all_there()
     {
@@ -69,6 +80,9 @@ public class FixtureTests(ITestOutputHelper output)
     [InlineData("{}", "'scheme' must be present")]
     [InlineData("""{"scheme": "zoo-2"}""", "scheme 'zoo-2'")]
     [InlineData("""{"scheme": "zoo-1", "model": "resnet18", "kind": "eval", "input_size": [3, 8, 8], "state_dict": [[1]]}""", "is not a fixture")]
+    [InlineData("""{"scheme": "zoo-1", "model": "resnet18", "kind": "eval", "input_size": [3, 60000, 60000]}""", "too large")]
+    [InlineData("""{"scheme": "zoo-1", "model": "test_resnet", "kind": "eval", "input_size": [3, 8, 8]}""", "'tol' must be present")]
+    [InlineData("""{"scheme": "zoo-1", "model": "test_resnet", "kind": "eval", "input_size": [3, 32, 32], "tol": {"logits": 1, "features": 1}, "kept": [3]}""", "is not a fixture")]
     public void A_file_that_is_no_fixture_gets_one_clear_line(string text, string expected)
     {
         using var folder = new TemporaryFolder();

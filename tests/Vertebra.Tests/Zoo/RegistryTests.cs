@@ -1,3 +1,4 @@
+using Vertebra.Graphs;
 using Vertebra.Nn;
 using Vertebra.Zoo;
 using Vertebra.Zoo.Verification;
@@ -29,9 +30,9 @@ public class RegistryTests
         {
             var network = OnMeta(model.Name);
             var found = string.Join(',', model.Name, model.Config.Tag, model.Config.InputSize, model.Config.NumClasses, network.ParameterCount,
-                network.State().Count(), $"{GoldenValues.StateHash(network):x16}");
+                MacsOf(network, model.Config.InputSize), network.State().Count(), $"{GoldenValues.StateHash(network):x16}");
             var row = rows[model.Name];
-            var expected = string.Join(',', row[0], row[1], row[2], row[3], row[4], row[7], row[8]);
+            var expected = string.Join(',', row[0], row[1], row[2], row[3], row[4], row[5], row[7], row[8]);
             if (found != expected)
                 wrong.Add($"found {found}, expected {expected}");
             compared++;
@@ -173,6 +174,8 @@ public class RegistryTests
         network.ResetClassifier(0);
         Assert.DoesNotContain(network.State(), s => s.Name.StartsWith("fc.", StringComparison.Ordinal));
     }
+
+    private static long MacsOf(Backbone network, InputSize size) => Graph.Trace(network, [1, size.Height, size.Width, size.Channels]).Macs;
 
     private static Backbone OnMeta(string name)
     {
