@@ -28,6 +28,7 @@ internal sealed class AxisWeights
         for (var o = 0; o < Count; o++)
             Offset[o + 1] = Offset[o] + rows[o].Length;
         Weights = [.. rows.SelectMany(r => r)];
+        IsIdentity = Size == Count && Weights.Length == Count && Begin.Index().All(p => p.Index == p.Item) && Weights.All(w => w == 1);
     }
 
     /// <summary>Size of the input axis.</summary>
@@ -43,7 +44,7 @@ internal sealed class AxisWeights
 
     public float[] Weights { get; }
 
-    public bool IsIdentity => Size == Count && Weights.Length == Count && Begin.Index().All(p => p.Index == p.Item) && Weights.All(w => w == 1);
+    public bool IsIdentity { get; }
 
     public int LengthOf(int output) => Offset[output + 1] - Offset[output];
 

@@ -60,9 +60,6 @@ internal static unsafe partial class ChannelAffine
     private readonly struct SumsPass<TActivation>(ColumnGrid grid, Columns columns, float* x, float* dy, float* sums, float* products) : IKernel
         where TActivation : struct, IFusedActivation
     {
-        // As in ColumnStatistics: the lines of a block stay in the cache while its columns are gone through.
-        private const int LinesPerBlock = 32;
-
         public void Run<TVector>() where TVector : unmanaged, IVector<TVector>
         {
             var self = this;
@@ -70,7 +67,11 @@ internal static unsafe partial class ChannelAffine
             var partSums = scratch.Pointer;
             var partProducts = partSums + ((long)grid.Parts * grid.Width);
             Workers.Run(grid.Parts, part => self.Part<TVector>(part, partSums, partProducts));
-            grid.RunChannels((segment, channel) => self.Merge(segment, channel, partSums, partProducts));
+            grid.RunChannels((segment, first, end) =>
+            {
+                self.Merge(segment, first, end, partSums, self.Sums);
+                self.Merge(segment, first, end, partProducts, self.Products);
+            });
         }
 
         private void Part<TVector>(int part, float* partSums, float* partProducts) where TVector : unmanaged, IVector<TVector>
@@ -79,79 +80,89 @@ internal static unsafe partial class ChannelAffine
             partProducts += (long)part * grid.Width;
             new Span<float>(partSums, grid.Width).Clear();
             new Span<float>(partProducts, grid.Width).Clear();
-            var start = grid.Start(part);
-            var lines = grid.LinesOf(part);
-            for (long line = 0; line < lines; line += LinesPerBlock, start += (long)LinesPerBlock * grid.Width)
-                Block<TVector>(part, start, (int)Math.Min(LinesPerBlock, lines - line), grid.Width, partSums, partProducts);
-            Block<TVector>(part, grid.Start(part) + (lines * grid.Width), 1, grid.TailOf(part), partSums, partProducts);
-        }
-
-        private void Block<TVector>(int part, long start, int lines, int length, float* partSums, float* partProducts) where TVector : unmanaged, IVector<TVector>
-        {
             var first = (long)grid.SegmentOf(part) * grid.Width;
             float* mean = columns.Mean + first, scale = columns.Scale + first, shift = columns.Shift + first;
+            long start = grid.Start(part), lines = grid.LinesOf(part);
+            for (; lines >= 4; lines -= 4, start += 4L * grid.Width)
+                FourLines<TVector>(x + start, dy + start, grid.Width, mean, scale, shift, partSums, partProducts);
+            for (; lines > 0; lines--, start += grid.Width)
+                OneLine<TVector>(x + start, dy + start, grid.Width, mean, scale, shift, partSums, partProducts);
+            OneLine<TVector>(x + start, dy + start, grid.TailOf(part), mean, scale, shift, partSums, partProducts);
+        }
+
+        // Line by line, as the numbers lie in memory: columns first would defeat the prefetcher.
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void FourLines<TVector>(float* x, float* dy, int width, float* mean, float* scale, float* shift, float* sums, float* products)
+            where TVector : unmanaged, IVector<TVector>
+        {
             var i = 0;
-            for (; i <= length - (2 * TVector.Count); i += 2 * TVector.Count)
-                Strip2<TVector>(x + start + i, dy + start + i, lines, grid.Width, mean + i, scale + i, shift + i, partSums + i, partProducts + i);
-            for (; i <= length - TVector.Count; i += TVector.Count)
-                Strip1<TVector>(x + start + i, dy + start + i, lines, grid.Width, mean + i, scale + i, shift + i, partSums + i, partProducts + i);
-            for (; i < length; i++)
-                Strip1<V1>(x + start + i, dy + start + i, lines, grid.Width, mean + i, scale + i, shift + i, partSums + i, partProducts + i);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Strip2<TVector>(float* x, float* dy, int lines, int width, float* mean, float* scale, float* shift, float* sums, float* products)
-            where TVector : unmanaged, IVector<TVector>
-        {
-            var n = TVector.Count;
-            TVector mean0 = TVector.Load(mean), mean1 = TVector.Load(mean + n);
-            TVector scale0 = TVector.Load(scale), scale1 = TVector.Load(scale + n);
-            TVector shift0 = TVector.Load(shift), shift1 = TVector.Load(shift + n);
-            TVector sum0 = TVector.Zero, sum1 = TVector.Zero, product0 = TVector.Zero, product1 = TVector.Zero;
-            for (var line = 0; line < lines; line++, x += width, dy += width)
+            for (; i <= width - TVector.Count; i += TVector.Count)
             {
-                var centred0 = TVector.Load(x) - mean0;
-                var centred1 = TVector.Load(x + n) - mean1;
-                var g0 = TActivation.Gate(TVector.Fma(centred0, scale0, shift0), TVector.Load(dy));
-                var g1 = TActivation.Gate(TVector.Fma(centred1, scale1, shift1), TVector.Load(dy + n));
-                sum0 += g0;
-                sum1 += g1;
-                product0 = TVector.Fma(g0, centred0, product0);
-                product1 = TVector.Fma(g1, centred1, product1);
+                Ahead.FetchFourLines<TVector>(x + (4L * width), i);
+                Ahead.FetchFourLines<TVector>(dy + (4L * width), i);
+                FourTerms<TVector>(x + i, dy + i, width, mean + i, scale + i, shift + i, sums + i, products + i);
             }
-            (TVector.Load(sums) + sum0).Store(sums);
-            (TVector.Load(sums + n) + sum1).Store(sums + n);
-            (TVector.Load(products) + product0).Store(products);
-            (TVector.Load(products + n) + product1).Store(products + n);
+            for (; i < width; i++)
+                FourTerms<V1>(x + i, dy + i, width, mean + i, scale + i, shift + i, sums + i, products + i);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Strip1<TVector>(float* x, float* dy, int lines, int width, float* mean, float* scale, float* shift, float* sums, float* products)
+        private static void OneLine<TVector>(float* x, float* dy, int length, float* mean, float* scale, float* shift, float* sums, float* products)
             where TVector : unmanaged, IVector<TVector>
         {
-            TVector sum = TVector.Zero, product = TVector.Zero;
-            for (var line = 0; line < lines; line++, x += width, dy += width)
+            var i = 0;
+            for (; i <= length - TVector.Count; i += TVector.Count)
+                OneTerm<TVector>(x + i, dy + i, mean + i, scale + i, shift + i, sums + i, products + i);
+            for (; i < length; i++)
+                OneTerm<V1>(x + i, dy + i, mean + i, scale + i, shift + i, sums + i, products + i);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void FourTerms<TVector>(float* x, float* dy, int width, float* mean, float* scale, float* shift, float* sums, float* products)
+            where TVector : unmanaged, IVector<TVector>
+        {
+            TVector m = TVector.Load(mean), a = TVector.Load(scale), b = TVector.Load(shift);
+            TVector sum = TVector.Load(sums), product = TVector.Load(products);
+            for (var line = 0; line < 4; line++, x += width, dy += width)
             {
-                var centred = TVector.Load(x) - TVector.Load(mean);
-                var g = TActivation.Gate(TVector.Fma(centred, TVector.Load(scale), TVector.Load(shift)), TVector.Load(dy));
+                var centred = TVector.Load(x) - m;
+                var g = TActivation.Gate(TVector.Fma(centred, a, b), TVector.Load(dy));
                 sum += g;
                 product = TVector.Fma(g, centred, product);
             }
-            (TVector.Load(sums) + sum).Store(sums);
-            (TVector.Load(products) + product).Store(products);
+            sum.Store(sums);
+            product.Store(products);
         }
 
-        private void Merge(int segment, int channel, float* partSums, float* partProducts)
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void OneTerm<TVector>(float* x, float* dy, float* mean, float* scale, float* shift, float* sums, float* products)
+            where TVector : unmanaged, IVector<TVector>
         {
-            double sum = 0, product = 0;
-            var end = (long)(segment + 1) * grid.PartsPerSegment * grid.Width;
-            for (var i = ((long)segment * grid.PartsPerSegment * grid.Width) + channel; i < end; i += grid.Channels)
+            var centred = TVector.Load(x) - TVector.Load(mean);
+            var g = TActivation.Gate(TVector.Fma(centred, TVector.Load(scale), TVector.Load(shift)), TVector.Load(dy));
+            (TVector.Load(sums) + g).Store(sums);
+            TVector.Fma(g, centred, TVector.Load(products)).Store(products);
+        }
+
+        private float* Sums => sums;
+
+        private float* Products => products;
+
+        /// <summary>Some channels of one segment: their columns in all parts.</summary>
+        private void Merge(int segment, int first, int end, float* partial, float* target)
+        {
+            var channels = end - first;
+            var total = stackalloc double[channels];
+            new Span<double>(total, channels).Clear();
+            var copies = grid.PartsPerSegment * grid.Fold;
+            partial += ((long)segment * copies * grid.Channels) + first;
+            for (var copy = 0; copy < copies; copy++, partial += grid.Channels)
             {
-                sum += partSums[i];
-                product += partProducts[i];
+                for (var c = 0; c < channels; c++)
+                    total[c] += partial[c];
             }
-            sums[((long)segment * grid.Channels) + channel] = (float)sum;
-            products[((long)segment * grid.Channels) + channel] = (float)product;
+            for (var c = 0; c < channels; c++)
+                target[((long)segment * grid.Channels) + first + c] = (float)total[c];
         }
     }
 

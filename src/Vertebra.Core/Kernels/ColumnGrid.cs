@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
+
 namespace Vertebra.Kernels;
 
 /// <summary>
@@ -8,15 +11,17 @@ namespace Vertebra.Kernels;
 internal readonly struct ColumnGrid
 {
     // Lines at least this wide keep every vector width busy.
-    private const int NarrowestLine = 64;
+    private const int NarrowestLine = 256;
 
     // About 128 KiB: large beside the cost of handing a part out, small enough that a few threads share evenly.
     private const long ElementsPerPart = 1 << 15;
     private const int MostParts = 64;
 
     // Each part of a reduction leaves one line of partial sums; fewer lines than this would not be worth it.
-    private const int FewestLinesPerPart = 16;
-    private const int ChannelsPerGroup = 64;
+    private const int FewestLinesPerPart = 32;
+
+    /// <summary>The most channels that <see cref="RunChannels"/> gives at once.</summary>
+    public const int ChannelsPerGroup = 64;
 
     public ColumnGrid(int segments, long rows, int channels)
     {
@@ -28,7 +33,7 @@ internal readonly struct ColumnGrid
         Lines = rows / Fold;
         Tail = (int)(rows % Fold) * channels;
         var wanted = Math.Clamp(rows * channels / ElementsPerPart, 1, MostParts);
-        LinesPerPart = Math.Max(FewestLinesPerPart, (Lines + wanted - 1) / wanted);
+        LinesPerPart = Math.Max(FewestLinesPerPart, (((Lines + wanted - 1) / wanted) + 3) / 4 * 4);
         PartsPerSegment = (int)Math.Max(1, (Lines + LinesPerPart - 1) / LinesPerPart);
     }
 
@@ -93,16 +98,39 @@ internal readonly struct ColumnGrid
         return space;
     }
 
-    /// <summary>Calls <paramref name="body"/> with every segment and channel, groups of channels on several threads.</summary>
-    public void RunChannels(Action<int, int> body)
+    /// <summary>Calls <paramref name="body"/> with every segment and its channels in groups, (segment, first, end), on several threads.</summary>
+    public void RunChannels(Action<int, int, int> body)
     {
         var channels = Channels;
         var groups = (channels + ChannelsPerGroup - 1) / ChannelsPerGroup;
         Workers.Run(Segments * groups, index =>
         {
-            var (segment, group) = (index / groups, index % groups);
-            for (var channel = group * ChannelsPerGroup; channel < Math.Min(channels, (group + 1) * ChannelsPerGroup); channel++)
-                body(segment, channel);
+            var first = index % groups * ChannelsPerGroup;
+            body(index / groups, first, Math.Min(channels, first + ChannelsPerGroup));
         });
+    }
+}
+
+/// <summary>
+/// Asks for memory ahead of a sweep that goes through several lines side by side: the hardware follows one stream well, and
+/// four lines of a wide matrix badly.
+/// </summary>
+internal static unsafe class Ahead
+{
+    /// <summary>Asks for the part of <paramref name="group"/>, four lines, that is read while column <paramref name="column"/> of the four before is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void FetchFourLines<TVector>(float* group, int column) where TVector : unmanaged, IVector<TVector>
+    {
+        if (!Sse.IsSupported || TVector.Count == 1)
+            return;
+        // Four vectors' worth of memory, in its own order, a cache line (16 numbers) at a time.
+        var next = group + (4L * column);
+        Sse.Prefetch1(next);
+        if (TVector.Count >= 8)
+            Sse.Prefetch1(next + 16);
+        if (TVector.Count < 16)
+            return;
+        Sse.Prefetch1(next + 32);
+        Sse.Prefetch1(next + 48);
     }
 }

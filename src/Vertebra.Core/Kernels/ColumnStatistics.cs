@@ -10,8 +10,10 @@ namespace Vertebra.Kernels;
 /// </summary>
 internal static unsafe class ColumnStatistics
 {
-    // 64 columns × 32 lines are 8 KiB: the second sweep over a block finds it in the first-level cache.
-    private const int LinesPerBlock = 32;
+    // 64 KiB, or with very wide lines more: the second sweep over a block finds it in the second-level cache.
+    private const int ElementsPerBlock = 1 << 14;
+    private const int FewestLinesPerBlock = 32;
+    private const int MostLinesPerBlock = 128;
 
     /// <summary>Means and biased variances, [segments, channels] each; NaN where there are no rows.</summary>
     public static void Run(in ColumnGrid grid, float* x, float* mean, float* variance)
@@ -34,7 +36,7 @@ internal static unsafe class ColumnStatistics
             var means = scratch.Pointer;
             var squares = means + ((long)grid.Parts * grid.Width);
             Workers.Run(grid.Parts, part => self.Part<TVector>(part, means, squares));
-            grid.RunChannels((segment, channel) => self.Merge(segment, channel, means, squares));
+            grid.RunChannels((segment, first, end) => self.Merge(segment, first, end, means, squares));
         }
 
         private void Part<TVector>(int part, float* means, float* squares) where TVector : unmanaged, IVector<TVector>
@@ -43,125 +45,186 @@ internal static unsafe class ColumnStatistics
             PartStatistics<TVector>(x + grid.Start(part), grid.LinesOf(part), grid.Width, means + offset, squares + offset);
         }
 
-        /// <summary>One channel of one segment: its columns in all parts, and its rows in the short last line.</summary>
-        private void Merge(int segment, int channel, float* means, float* squares)
+        /// <summary>Some channels of one segment: their columns in all parts, and their rows in the short last line.</summary>
+        private void Merge(int segment, int first, int end, float* means, float* squares)
         {
             var firstPart = segment * grid.PartsPerSegment;
             var tail = x + ((segment + 1) * grid.SegmentLength) - grid.Tail;
-            double sum = 0;
+            var channels = end - first;
+            double* total = stackalloc double[channels], deviations = stackalloc double[channels];
+            new Span<double>(total, channels).Clear();
+            new Span<double>(deviations, channels).Clear();
             for (var part = firstPart; part < firstPart + grid.PartsPerSegment; part++)
             {
-                double columns = 0;
-                for (var column = channel; column < grid.Width; column += grid.Channels)
-                    columns += MeanOf(means, part, column);
-                sum += columns * grid.LinesOf(part);
-            }
-            for (var i = channel; i < grid.Tail; i += grid.Channels)
-                sum += tail[i];
-            var total = sum / grid.Rows;
-            double deviations = 0;
-            for (var part = firstPart; part < firstPart + grid.PartsPerSegment; part++)
-            {
-                double shifts = 0;
-                for (var column = channel; column < grid.Width; column += grid.Channels)
+                float* origin = x + grid.Start(part) + first, partMean = means + ((long)part * grid.Width) + first;
+                double lines = grid.LinesOf(part);
+                for (var copy = 0; copy < grid.Fold; copy++, origin += grid.Channels, partMean += grid.Channels)
                 {
-                    var shift = MeanOf(means, part, column) - total;
-                    shifts += shift * shift;
-                    deviations += squares[((long)part * grid.Width) + column];
+                    for (var c = 0; c < channels; c++)
+                        total[c] += ((double)origin[c] + partMean[c]) * lines;
                 }
-                deviations += shifts * grid.LinesOf(part);
             }
-            for (var i = channel; i < grid.Tail; i += grid.Channels)
-                deviations += (tail[i] - total) * (tail[i] - total);
-            var target = ((long)segment * grid.Channels) + channel;
-            mean[target] = (float)total;
-            variance[target] = (float)(deviations / grid.Rows);
+            for (var i = 0; i < grid.Tail; i += grid.Channels)
+            {
+                for (var c = 0; c < channels; c++)
+                    total[c] += tail[i + first + c];
+            }
+            for (var c = 0; c < channels; c++)
+                total[c] /= grid.Rows;
+            for (var part = firstPart; part < firstPart + grid.PartsPerSegment; part++)
+            {
+                var offset = ((long)part * grid.Width) + first;
+                float* origin = x + grid.Start(part) + first, partMean = means + offset, square = squares + offset;
+                double lines = grid.LinesOf(part);
+                for (var copy = 0; copy < grid.Fold; copy++, origin += grid.Channels, partMean += grid.Channels, square += grid.Channels)
+                {
+                    for (var c = 0; c < channels; c++)
+                    {
+                        var shift = (double)origin[c] + partMean[c] - total[c];
+                        deviations[c] += square[c] + (shift * shift * lines);
+                    }
+                }
+            }
+            for (var i = 0; i < grid.Tail; i += grid.Channels)
+            {
+                for (var c = 0; c < channels; c++)
+                    deviations[c] += (tail[i + first + c] - total[c]) * (tail[i + first + c] - total[c]);
+            }
+            for (var c = 0; c < channels; c++)
+            {
+                var target = ((long)segment * grid.Channels) + first + c;
+                mean[target] = (float)total[c];
+                variance[target] = (float)(deviations[c] / grid.Rows);
+            }
         }
-
-        private double MeanOf(float* means, int part, int column) => (double)x[grid.Start(part) + column] + means[((long)part * grid.Width) + column];
     }
 
-    /// <summary>Mean and sum of squared deviations of each column of a part.</summary>
+    /// <summary>Mean, relative to the part's first line, and sum of squared deviations of each column of a part.</summary>
     private static void PartStatistics<TVector>(float* x, long lines, int width, float* mean, float* squares) where TVector : unmanaged, IVector<TVector>
     {
-        for (long line = 0; line < lines; line += LinesPerBlock)
+        using var scratch = Scratch.Take(2L * width);
+        float* blockMean = scratch.Pointer, blockSquares = blockMean + width;
+        var linesPerBlock = Math.Clamp(ElementsPerBlock / width, FewestLinesPerBlock, MostLinesPerBlock);
+        for (long line = 0; line < lines; line += linesPerBlock)
         {
-            var count = (int)Math.Min(LinesPerBlock, lines - line);
-            var column = 0;
-            for (; column <= width - (4 * TVector.Count); column += 4 * TVector.Count)
-                Block4<TVector>(x + (line * width) + column, x + column, count, width, line, mean + column, squares + column);
-            for (; column <= width - TVector.Count; column += TVector.Count)
-                Block1<TVector>(x + (line * width) + column, x + column, count, width, line, mean + column, squares + column);
-            for (; column < width; column++)
-                Block1<V1>(x + (line * width) + column, x + column, count, width, line, mean + column, squares + column);
+            var count = (int)Math.Min(linesPerBlock, lines - line);
+            var block = x + (line * width);
+            Accumulate<TVector, Deviation>(block, count, width, x, blockMean, blockMean);
+            Scale<TVector>(blockMean, width, 1f / count);
+            Accumulate<TVector, SquaredDeviation>(block, count, width, x, blockMean, blockSquares);
+            Join<TVector>(blockMean, blockSquares, width, count, line, mean, squares);
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block4<TVector>(float* x, float* origin, int lines, int width, long linesBefore, float* mean, float* squares) where TVector : unmanaged, IVector<TVector>
+    /// <summary>What one number adds to its column's sum.</summary>
+    private interface ITerm
     {
-        var n = TVector.Count;
-        var (s0, s1, s2, s3) = (TVector.Zero, TVector.Zero, TVector.Zero, TVector.Zero);
-        TVector o0 = TVector.Load(origin), o1 = TVector.Load(origin + n), o2 = TVector.Load(origin + (2 * n)), o3 = TVector.Load(origin + (3 * n));
-        var p = x;
-        for (var line = 0; line < lines; line++, p += width)
+        static abstract TVector Add<TVector>(TVector sum, TVector x, TVector origin, float* mean) where TVector : unmanaged, IVector<TVector>;
+    }
+
+    private readonly struct Deviation : ITerm
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TVector Add<TVector>(TVector sum, TVector x, TVector origin, float* mean) where TVector : unmanaged, IVector<TVector> => sum + (x - origin);
+    }
+
+    private readonly struct SquaredDeviation : ITerm
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static TVector Add<TVector>(TVector sum, TVector x, TVector origin, float* mean) where TVector : unmanaged, IVector<TVector>
         {
-            s0 += TVector.Load(p) - o0;
-            s1 += TVector.Load(p + n) - o1;
-            s2 += TVector.Load(p + (2 * n)) - o2;
-            s3 += TVector.Load(p + (3 * n)) - o3;
+            var deviation = x - origin - TVector.Load(mean);
+            return TVector.Fma(deviation, deviation, sum);
         }
-        var share = TVector.Create(1f / lines);
-        var (m0, m1, m2, m3) = (s0 * share, s1 * share, s2 * share, s3 * share);
-        var (q0, q1, q2, q3) = (TVector.Zero, TVector.Zero, TVector.Zero, TVector.Zero);
-        p = x;
-        for (var line = 0; line < lines; line++, p += width)
-        {
-            var d0 = TVector.Load(p) - o0 - m0;
-            var d1 = TVector.Load(p + n) - o1 - m1;
-            var d2 = TVector.Load(p + (2 * n)) - o2 - m2;
-            var d3 = TVector.Load(p + (3 * n)) - o3 - m3;
-            q0 = TVector.Fma(d0, d0, q0);
-            q1 = TVector.Fma(d1, d1, q1);
-            q2 = TVector.Fma(d2, d2, q2);
-            q3 = TVector.Fma(d3, d3, q3);
-        }
-        Join(m0, q0, lines, linesBefore, mean, squares);
-        Join(m1, q1, lines, linesBefore, mean + n, squares + n);
-        Join(m2, q2, lines, linesBefore, mean + (2 * n), squares + (2 * n));
-        Join(m3, q3, lines, linesBefore, mean + (3 * n), squares + (3 * n));
+    }
+
+    /// <summary>sums = the sum of the terms of every column. Line by line, as the numbers lie in memory: columns first would defeat the prefetcher.</summary>
+    private static void Accumulate<TVector, TTerm>(float* x, int lines, int width, float* origin, float* mean, float* sums)
+        where TVector : unmanaged, IVector<TVector>
+        where TTerm : struct, ITerm
+    {
+        new Span<float>(sums, width).Clear();
+        var line = 0;
+        for (; line <= lines - 4; line += 4)
+            FourLines<TVector, TTerm>(x + ((long)line * width), width, origin, mean, sums);
+        for (; line < lines; line++)
+            OneLine<TVector, TTerm>(x + ((long)line * width), width, origin, mean, sums);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block1<TVector>(float* x, float* origin, int lines, int width, long linesBefore, float* mean, float* squares) where TVector : unmanaged, IVector<TVector>
+    private static void FourLines<TVector, TTerm>(float* x, int width, float* origin, float* mean, float* sums)
+        where TVector : unmanaged, IVector<TVector>
+        where TTerm : struct, ITerm
+    {
+        var i = 0;
+        for (; i <= width - TVector.Count; i += TVector.Count)
+        {
+            Ahead.FetchFourLines<TVector>(x + (4L * width), i);
+            FourTerms<TVector, TTerm>(x + i, width, origin + i, mean + i, sums + i);
+        }
+        for (; i < width; i++)
+            FourTerms<V1, TTerm>(x + i, width, origin + i, mean + i, sums + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FourTerms<TVector, TTerm>(float* x, int width, float* origin, float* mean, float* sums)
+        where TVector : unmanaged, IVector<TVector>
+        where TTerm : struct, ITerm
     {
         var start = TVector.Load(origin);
-        var sum = TVector.Zero;
-        for (var line = 0; line < lines; line++)
-            sum += TVector.Load(x + ((long)line * width)) - start;
-        var blockMean = sum * TVector.Create(1f / lines);
-        var blockSquares = TVector.Zero;
-        for (var line = 0; line < lines; line++)
-        {
-            var deviation = TVector.Load(x + ((long)line * width)) - start - blockMean;
-            blockSquares = TVector.Fma(deviation, deviation, blockSquares);
-        }
-        Join(blockMean, blockSquares, lines, linesBefore, mean, squares);
+        var sum = TTerm.Add(TVector.Load(sums), TVector.Load(x), start, mean);
+        sum = TTerm.Add(sum, TVector.Load(x + width), start, mean);
+        sum = TTerm.Add(sum, TVector.Load(x + (2L * width)), start, mean);
+        TTerm.Add(sum, TVector.Load(x + (3L * width)), start, mean).Store(sums);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void OneLine<TVector, TTerm>(float* x, int width, float* origin, float* mean, float* sums)
+        where TVector : unmanaged, IVector<TVector>
+        where TTerm : struct, ITerm
+    {
+        var i = 0;
+        for (; i <= width - TVector.Count; i += TVector.Count)
+            TTerm.Add(TVector.Load(sums + i), TVector.Load(x + i), TVector.Load(origin + i), mean + i).Store(sums + i);
+        for (; i < width; i++)
+            TTerm.Add(V1.Load(sums + i), V1.Load(x + i), V1.Load(origin + i), mean + i).Store(sums + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Scale<TVector>(float* values, int width, float factor) where TVector : unmanaged, IVector<TVector>
+    {
+        var i = 0;
+        for (; i <= width - TVector.Count; i += TVector.Count)
+            (TVector.Load(values + i) * TVector.Create(factor)).Store(values + i);
+        for (; i < width; i++)
+            values[i] *= factor;
     }
 
     /// <summary>Adds a block's statistics to those of the lines before it.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Join<TVector>(TVector blockMean, TVector blockSquares, int lines, long linesBefore, float* mean, float* squares) where TVector : unmanaged, IVector<TVector>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Join<TVector>(float* blockMean, float* blockSquares, int width, int lines, long linesBefore, float* mean, float* squares)
+        where TVector : unmanaged, IVector<TVector>
     {
-        if (linesBefore > 0)
+        if (linesBefore == 0)
         {
-            var share = (float)((double)lines / (linesBefore + lines));
-            var formerMean = TVector.Load(mean);
-            var difference = blockMean - formerMean;
-            blockMean = TVector.Fma(difference, TVector.Create(share), formerMean);
-            blockSquares = TVector.Fma(difference * difference, TVector.Create(share * linesBefore), blockSquares + TVector.Load(squares));
+            new Span<float>(blockMean, width).CopyTo(new Span<float>(mean, width));
+            new Span<float>(blockSquares, width).CopyTo(new Span<float>(squares, width));
+            return;
         }
-        blockMean.Store(mean);
-        blockSquares.Store(squares);
+        var share = (float)((double)lines / (linesBefore + lines));
+        var i = 0;
+        for (; i <= width - TVector.Count; i += TVector.Count)
+            Join(TVector.Load(blockMean + i), TVector.Load(blockSquares + i), share, share * linesBefore, mean + i, squares + i);
+        for (; i < width; i++)
+            Join(V1.Load(blockMean + i), V1.Load(blockSquares + i), share, share * linesBefore, mean + i, squares + i);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Join<TVector>(TVector blockMean, TVector blockSquares, float share, float weight, float* mean, float* squares) where TVector : unmanaged, IVector<TVector>
+    {
+        var former = TVector.Load(mean);
+        var difference = blockMean - former;
+        TVector.Fma(difference, TVector.Create(share), former).Store(mean);
+        TVector.Fma(difference * difference, TVector.Create(weight), blockSquares + TVector.Load(squares)).Store(squares);
     }
 }
