@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>Elements set to zero at random; whether one is follows from seed, stream and position alone, so that the mask need not be kept.</summary>
@@ -7,20 +9,28 @@ internal static unsafe class DropMasks
     public static void Elements(float* source, float* target, long count, float p, float scale, Philox random) =>
         Workers.Run(Elementwise.Parts(count), part =>
         {
-            var end = Math.Min(count, (part + 1L) * Elementwise.PartSize);
             // A part is a multiple of four, and one block of random bits serves four positions.
-            for (var i = (long)part * Elementwise.PartSize; i < end; i += 4)
-            {
-                var (a, b, c, d) = random.Block((ulong)i >> 2);
-                target[i] = Kept(source[i], a, p, scale);
-                if (i + 1 < end)
-                    target[i + 1] = Kept(source[i + 1], b, p, scale);
-                if (i + 2 < end)
-                    target[i + 2] = Kept(source[i + 2], c, p, scale);
-                if (i + 3 < end)
-                    target[i + 3] = Kept(source[i + 3], d, p, scale);
-            }
+            var start = (long)part * Elementwise.PartSize;
+            Line(source + start, target + start, (int)Math.Min(Elementwise.PartSize, count - start), p, scale, random, (ulong)start >> 2);
         });
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Line(float* source, float* target, int count, float p, float scale, Philox random, ulong block)
+    {
+        // Uniform numbers are 24 bits times 2^-24, so that u < p means bits < ceiling(p · 2^24).
+        var threshold = (int)Math.Ceiling(p * (double)(1 << 24));
+        var i = 0;
+        for (; i <= count - 4; i += 4)
+        {
+            var (a, b, c, d) = random.Block(block++);
+            target[i] = Kept(source[i], a, threshold, scale);
+            target[i + 1] = Kept(source[i + 1], b, threshold, scale);
+            target[i + 2] = Kept(source[i + 2], c, threshold, scale);
+            target[i + 3] = Kept(source[i + 3], d, threshold, scale);
+        }
+        for (; i < count; i++)
+            target[i] = Kept(source[i], random.Bits((block << 2) + (ulong)(i & 3)), threshold, scale);
+    }
 
     /// <summary>The same for whole samples: one random number each.</summary>
     public static void Samples(float* source, float* target, long samples, long size, float p, float scale, Philox random) =>
@@ -33,7 +43,10 @@ internal static unsafe class DropMasks
                 Elementwise.Line(new Product(scale), source + start, target + start, size);
         });
 
-    private static float Kept(float value, uint bits, float p, float scale) => (bits >> 8) * (1f / (1 << 24)) >= p ? value * scale : 0;
+    // Without a branch, which could not be predicted: the difference is negative, and its sign a mask of ones, where the element goes.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static float Kept(float value, uint bits, int threshold, float scale) =>
+        BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(value * scale) & ~(((int)(bits >> 8) - threshold) >> 31));
 
     private readonly struct Product(float scale) : IUnaryOperator
     {

@@ -9,6 +9,9 @@ internal interface IReduction
     static abstract float Identity { get; }
     static abstract TVector Combine<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector>;
     static abstract double Combine(double a, double b);
+
+    /// <summary>The lanes of one vector combined.</summary>
+    static abstract float Across<TVector>(TVector a) where TVector : unmanaged, IVector<TVector>;
 }
 
 internal readonly struct SumReduction : IReduction
@@ -16,6 +19,7 @@ internal readonly struct SumReduction : IReduction
     public static float Identity => 0;
     public static TVector Combine<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => a + b;
     public static double Combine(double a, double b) => a + b;
+    public static float Across<TVector>(TVector a) where TVector : unmanaged, IVector<TVector> => TVector.Sum(a);
 }
 
 /// <summary>The largest; NaN if there is one.</summary>
@@ -24,6 +28,7 @@ internal readonly struct MaxReduction : IReduction
     public static float Identity => float.NegativeInfinity;
     public static TVector Combine<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => TVector.Max(a, b);
     public static double Combine(double a, double b) => Math.Max(a, b);
+    public static float Across<TVector>(TVector a) where TVector : unmanaged, IVector<TVector> => TVector.HorizontalMax(a);
 }
 
 /// <summary>The smallest; NaN if there is one.</summary>
@@ -32,6 +37,7 @@ internal readonly struct MinReduction : IReduction
     public static float Identity => float.PositiveInfinity;
     public static TVector Combine<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => TVector.Min(a, b);
     public static double Combine(double a, double b) => Math.Min(a, b);
+    public static float Across<TVector>(TVector a) where TVector : unmanaged, IVector<TVector> => -TVector.HorizontalMax(a ^ TVector.Create(-0f));
 }
 
 /// <summary>
@@ -41,8 +47,8 @@ internal readonly struct MinReduction : IReduction
 /// </summary>
 internal static unsafe class Reductions
 {
-    // Float32 lanes take at most this many values before they are moved to float64.
-    private const int RowRun = 64;
+    // Float32 lanes take at most this many values, or groups of four, before they are moved to float64.
+    private const int RowRun = 128;
     private const int LineRun = 64 * 64;
     private const long PartSize = 1 << 16;
     private const int ColumnsPerPart = 1024;
@@ -115,35 +121,27 @@ internal static unsafe class Reductions
         return total;
     }
 
-    /// <summary>Up to <see cref="LineRun"/> elements in four float32 vectors, whose lanes are then combined in float64.</summary>
+    /// <summary>Up to <see cref="LineRun"/> elements in four float32 vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static double ShortLine<TReduction, TVector>(float* source, int length)
+    private static float ShortLine<TReduction, TVector>(float* source, int length)
         where TReduction : struct, IReduction
         where TVector : unmanaged, IVector<TVector>
     {
-        double total = TReduction.Identity;
+        var identity = TVector.Create(TReduction.Identity);
+        var (a0, a1, a2, a3) = (identity, identity, identity, identity);
         var i = 0;
-        if (length >= TVector.Count)
+        for (; i <= length - (4 * TVector.Count); i += 4 * TVector.Count)
         {
-            var identity = TVector.Create(TReduction.Identity);
-            var (a0, a1, a2, a3) = (identity, identity, identity, identity);
-            for (; i <= length - (4 * TVector.Count); i += 4 * TVector.Count)
-            {
-                a0 = TReduction.Combine(a0, TVector.Load(source + i));
-                a1 = TReduction.Combine(a1, TVector.Load(source + i + TVector.Count));
-                a2 = TReduction.Combine(a2, TVector.Load(source + i + (2 * TVector.Count)));
-                a3 = TReduction.Combine(a3, TVector.Load(source + i + (3 * TVector.Count)));
-            }
-            for (; i <= length - TVector.Count; i += TVector.Count)
-                a0 = TReduction.Combine(a0, TVector.Load(source + i));
-            var lanes = stackalloc float[TVector.Count];
-            TReduction.Combine(TReduction.Combine(a0, a1), TReduction.Combine(a2, a3)).Store(lanes);
-            for (var lane = 0; lane < TVector.Count; lane++)
-                total = TReduction.Combine(total, lanes[lane]);
+            a0 = TReduction.Combine(a0, TVector.Load(source + i));
+            a1 = TReduction.Combine(a1, TVector.Load(source + i + TVector.Count));
+            a2 = TReduction.Combine(a2, TVector.Load(source + i + (2 * TVector.Count)));
+            a3 = TReduction.Combine(a3, TVector.Load(source + i + (3 * TVector.Count)));
         }
-        for (; i < length; i++)
-            total = TReduction.Combine(total, source[i]);
-        return total;
+        for (; i <= length - TVector.Count; i += TVector.Count)
+            a0 = TReduction.Combine(a0, TVector.Load(source + i));
+        if (i < length)
+            a1 = TReduction.Combine(a1, LaneMasks.Load(source + i, length - i, identity));
+        return TReduction.Across(TReduction.Combine(TReduction.Combine(a0, a1), TReduction.Combine(a2, a3)));
     }
 
     // ---------------------------------------------------------------- [outer, rows, columns] → [outer, columns]
@@ -160,14 +158,11 @@ internal static unsafe class Reductions
             var (firstRow, endRow) = (rows * rowPart / rowParts, rows * (rowPart + 1) / rowParts);
             var column = columnPart * ColumnsPerPart;
             var width = (int)Math.Min(ColumnsPerPart, columns - column);
-            var sums = stackalloc double[ColumnsPerPart];
-            new Span<double>(sums, width).Fill(TReduction.Identity);
-            for (var row = firstRow; row < endRow; row += RowRun)
-                Block<TReduction>(source + (((o * rows) + row) * columns) + column, columns, (int)Math.Min(RowRun, endRow - row), width, sums);
+            var origin = source + (((o * rows) + firstRow) * columns) + column;
             if (partials is null)
-                Finish(sums, width, target + (o * columns) + column, scale);
+                Columns<TReduction>(origin, columns, endRow - firstRow, width, target + (o * columns) + column, scale);
             else
-                new Span<double>(sums, width).CopyTo(partials.AsSpan(checked((int)((block * columns) + column))));
+                Columns<TReduction>(origin, columns, endRow - firstRow, partials.AsSpan(checked((int)((block * columns) + column)), width));
         });
         if (partials is not null)
             CombineParts<TReduction>(partials, outer, rowParts, columns, target, scale);
@@ -187,64 +182,87 @@ internal static unsafe class Reductions
         }
     }
 
-    private static void Finish(double* sums, int count, float* target, double scale)
+    /// <summary>Up to <see cref="ColumnsPerPart"/> columns of rows <paramref name="stride"/> apart, to their float32 results.</summary>
+    private static void Columns<TReduction>(float* source, long stride, long rows, int width, float* target, double scale) where TReduction : struct, IReduction
     {
-        for (var i = 0; i < count; i++)
-            target[i] = (float)(scale * sums[i]);
+        if (rows > RowRun)
+        {
+            Span<double> totals = stackalloc double[ColumnsPerPart];
+            Columns<TReduction>(source, stride, rows, totals[..width]);
+            for (var i = 0; i < width; i++)
+                target[i] = (float)(scale * totals[i]);
+            return;
+        }
+        var run = stackalloc float[ColumnsPerPart];
+        Block<TReduction>(source, stride, (int)rows, width, run);
+        for (var i = 0; i < width; i++)
+            target[i] = (float)(scale * run[i]);
     }
 
-    private static void Block<TReduction>(float* source, long stride, int rows, int width, double* sums) where TReduction : struct, IReduction
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Columns<TReduction>(float* source, long stride, long rows, Span<double> totals) where TReduction : struct, IReduction
     {
-        switch (Simd.Level)
+        var run = stackalloc float[ColumnsPerPart];
+        totals.Fill(TReduction.Identity);
+        for (long row = 0; row < rows; row += RowRun)
         {
-            case SimdLevel.Vector512: Block<TReduction, V512>(source, stride, rows, width, sums); break;
-            case SimdLevel.Vector256: Block<TReduction, V256>(source, stride, rows, width, sums); break;
-            case SimdLevel.Vector128: Block<TReduction, V128>(source, stride, rows, width, sums); break;
-            default: Block<TReduction, V1>(source, stride, rows, width, sums); break;
+            Block<TReduction>(source + (row * stride), stride, (int)Math.Min(RowRun, rows - row), totals.Length, run);
+            for (var i = 0; i < totals.Length; i++)
+                totals[i] = TReduction.Combine(totals[i], run[i]);
         }
     }
 
-    /// <summary>Combines a few rows into the float64 totals of their columns: four vectors of columns at a time, then one, then the rest masked.</summary>
+    private static void Block<TReduction>(float* source, long stride, int rows, int width, float* run) where TReduction : struct, IReduction
+    {
+        switch (Simd.Level)
+        {
+            case SimdLevel.Vector512: Block<TReduction, V512>(source, stride, rows, width, run); break;
+            case SimdLevel.Vector256: Block<TReduction, V256>(source, stride, rows, width, run); break;
+            case SimdLevel.Vector128: Block<TReduction, V128>(source, stride, rows, width, run); break;
+            default: Block<TReduction, V1>(source, stride, rows, width, run); break;
+        }
+    }
+
+    /// <summary>
+    /// Combines rows into one: four at a time, which are read side by side as four streams. The result, in
+    /// <paramref name="run"/>, stays in the first-level cache; there is room in it for whole vectors.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Block<TReduction, TVector>(float* source, long stride, int rows, int width, double* sums)
+    private static void Block<TReduction, TVector>(float* source, long stride, int rows, int width, float* run)
         where TReduction : struct, IReduction
         where TVector : unmanaged, IVector<TVector>
     {
         var identity = TVector.Create(TReduction.Identity);
-        var lanes = stackalloc float[4 * TVector.Count];
-        var column = 0;
-        for (; column <= width - (4 * TVector.Count); column += 4 * TVector.Count)
+        for (var column = 0; column < width; column += TVector.Count)
+            identity.Store(run + column);
+        var row = 0;
+        for (; row <= rows - 4; row += 4, source += 4 * stride)
         {
-            var (a0, a1, a2, a3) = (identity, identity, identity, identity);
-            var p = source + column;
-            for (var row = 0; row < rows; row++, p += stride)
+            var p1 = source + stride;
+            var p2 = p1 + stride;
+            var p3 = p2 + stride;
+            var column = 0;
+            for (; column <= width - TVector.Count; column += TVector.Count)
             {
-                a0 = TReduction.Combine(a0, TVector.Load(p));
-                a1 = TReduction.Combine(a1, TVector.Load(p + TVector.Count));
-                a2 = TReduction.Combine(a2, TVector.Load(p + (2 * TVector.Count)));
-                a3 = TReduction.Combine(a3, TVector.Load(p + (3 * TVector.Count)));
+                var upper = TReduction.Combine(TVector.Load(source + column), TVector.Load(p1 + column));
+                var lower = TReduction.Combine(TVector.Load(p2 + column), TVector.Load(p3 + column));
+                TReduction.Combine(TVector.Load(run + column), TReduction.Combine(upper, lower)).Store(run + column);
             }
-            a0.Store(lanes);
-            a1.Store(lanes + TVector.Count);
-            a2.Store(lanes + (2 * TVector.Count));
-            a3.Store(lanes + (3 * TVector.Count));
-            Accumulate<TReduction>(lanes, 4 * TVector.Count, sums + column);
+            if (column < width)
+            {
+                var rest = width - column;
+                var upper = TReduction.Combine(TVector.LoadFirst(source + column, rest), TVector.LoadFirst(p1 + column, rest));
+                var lower = TReduction.Combine(TVector.LoadFirst(p2 + column, rest), TVector.LoadFirst(p3 + column, rest));
+                TReduction.Combine(TVector.Load(run + column), TReduction.Combine(upper, lower)).Store(run + column);
+            }
         }
-        for (; column < width; column += TVector.Count)
+        for (; row < rows; row++, source += stride)
         {
-            var count = Math.Min(TVector.Count, width - column);
-            var a = identity;
-            var p = source + column;
-            for (var row = 0; row < rows; row++, p += stride)
-                a = TReduction.Combine(a, count == TVector.Count ? TVector.Load(p) : TVector.LoadFirst(p, count));
-            a.Store(lanes);
-            Accumulate<TReduction>(lanes, count, sums + column);
+            var column = 0;
+            for (; column <= width - TVector.Count; column += TVector.Count)
+                TReduction.Combine(TVector.Load(run + column), TVector.Load(source + column)).Store(run + column);
+            if (column < width)
+                TReduction.Combine(TVector.Load(run + column), TVector.LoadFirst(source + column, width - column)).Store(run + column);
         }
-    }
-
-    private static void Accumulate<TReduction>(float* lanes, int count, double* sums) where TReduction : struct, IReduction
-    {
-        for (var i = 0; i < count; i++)
-            sums[i] = TReduction.Combine(sums[i], lanes[i]);
     }
 }

@@ -36,6 +36,12 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     static abstract TSelf operator /(TSelf a, TSelf b);
     static abstract TSelf Max(TSelf a, TSelf b);
     static abstract TSelf Min(TSelf a, TSelf b);
+
+    /// <summary>The larger of a bound and x in one instruction; x where that is NaN. The bound must not be NaN; of two zeros either may result.</summary>
+    static abstract TSelf AtLeast(TSelf bound, TSelf x);
+
+    /// <summary>The smaller of a bound and x, as <see cref="AtLeast"/>.</summary>
+    static abstract TSelf AtMost(TSelf bound, TSelf x);
     static abstract TSelf Sqrt(TSelf a);
     static abstract TSelf Abs(TSelf a);
 
@@ -44,6 +50,9 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
 
     /// <summary>Lane-wise 2^n for integral n in [-126, 127], given as float.</summary>
     static abstract TSelf PowerOfTwo(TSelf n);
+
+    /// <summary>a · 2^n for integral n, given as float, in [-252, 254]: rounded once, to a denormal number or infinity where it must be.</summary>
+    static abstract TSelf Scale(TSelf a, TSelf n);
 
     /// <summary>All-ones lanes where a &gt; b, else zero lanes (a mask for <see cref="Select"/>).</summary>
     static abstract TSelf GreaterThan(TSelf a, TSelf b);
@@ -146,6 +155,13 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 Min(V512 a, V512 b) => new(Vector512.Min(a._v, b._v));
 
+    // x86 gives its second operand where one is NaN.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 AtLeast(V512 bound, V512 x) => new(Vector512.MaxNative(bound._v, x._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 AtMost(V512 bound, V512 x) => new(Vector512.MinNative(bound._v, x._v));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 Sqrt(V512 a) => new(Vector512.Sqrt(a._v));
 
@@ -158,6 +174,9 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 PowerOfTwo(V512 n) =>
         new(((Vector512.ConvertToInt32Native(n._v) + Vector512.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Scale(V512 a, V512 n) => new(Avx512F.Scale(a._v, n._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 GreaterThan(V512 a, V512 b) => new(Vector512.GreaterThan(a._v, b._v));
@@ -292,6 +311,13 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 Min(V256 a, V256 b) => new(Vector256.Min(a._v, b._v));
 
+    // x86 gives its second operand where one is NaN.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 AtLeast(V256 bound, V256 x) => new(Vector256.MaxNative(bound._v, x._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 AtMost(V256 bound, V256 x) => new(Vector256.MinNative(bound._v, x._v));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 Sqrt(V256 a) => new(Vector256.Sqrt(a._v));
 
@@ -304,6 +330,14 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 PowerOfTwo(V256 n) =>
         new(((Vector256.ConvertToInt32Native(n._v) + Vector256.Create(127)) << 23).AsSingle());
+
+    // In two factors: the first keeps the product normal, so that it is rounded once.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Scale(V256 a, V256 n)
+    {
+        var half = Round(n * Create(0.5f));
+        return a * PowerOfTwo(half) * PowerOfTwo(n - half);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 GreaterThan(V256 a, V256 b) => new(Vector256.GreaterThan(a._v, b._v));
@@ -424,6 +458,13 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 Min(V128 a, V128 b) => new(Vector128.Min(a._v, b._v));
 
+    // x86 gives its second operand where one is NaN.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 AtLeast(V128 bound, V128 x) => new(Vector128.MaxNative(bound._v, x._v));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 AtMost(V128 bound, V128 x) => new(Vector128.MinNative(bound._v, x._v));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 Sqrt(V128 a) => new(Vector128.Sqrt(a._v));
 
@@ -436,6 +477,14 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 PowerOfTwo(V128 n) =>
         new(((Vector128.ConvertToInt32Native(n._v) + Vector128.Create(127)) << 23).AsSingle());
+
+    // In two factors: the first keeps the product normal, so that it is rounded once.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Scale(V128 a, V128 n)
+    {
+        var half = Round(n * Create(0.5f));
+        return a * PowerOfTwo(half) * PowerOfTwo(n - half);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 GreaterThan(V128 a, V128 b) => new(Vector128.GreaterThan(a._v, b._v));
@@ -539,10 +588,19 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
     public static V1 operator /(V1 a, V1 b) => new(a._v / b._v);
     public static V1 Max(V1 a, V1 b) => new(MathF.Max(a._v, b._v));
     public static V1 Min(V1 a, V1 b) => new(MathF.Min(a._v, b._v));
+    public static V1 AtLeast(V1 bound, V1 x) => new(bound._v > x._v ? bound._v : x._v);
+    public static V1 AtMost(V1 bound, V1 x) => new(bound._v < x._v ? bound._v : x._v);
     public static V1 Sqrt(V1 a) => new(MathF.Sqrt(a._v));
     public static V1 Abs(V1 a) => new(MathF.Abs(a._v));
     public static V1 Round(V1 a) => new(MathF.Round(a._v));
     public static V1 PowerOfTwo(V1 n) => new(BitConverter.Int32BitsToSingle(((int)n._v + 127) << 23));
+
+    public static V1 Scale(V1 a, V1 n)
+    {
+        var half = Round(n * Create(0.5f));
+        return a * PowerOfTwo(half) * PowerOfTwo(n - half);
+    }
+
     public static V1 GreaterThan(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(a._v > b._v ? -1 : 0));
     public static V1 Equal(V1 a, V1 b) => new(BitConverter.Int32BitsToSingle(a._v == b._v ? -1 : 0));
     public static V1 Select(V1 mask, V1 yes, V1 no) => BitConverter.SingleToInt32Bits(mask._v) != 0 ? yes : no;

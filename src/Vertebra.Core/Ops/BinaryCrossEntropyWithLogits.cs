@@ -30,7 +30,7 @@ public sealed record BinaryCrossEntropyWithLogits : BinaryOp
         // The linear part first: it is exactly 0 for a sure and right logit, and the small rest then keeps its digits.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Invoke<TVector>(TVector x, TVector t) where TVector : unmanaged, IVector<TVector> =>
-            TVector.Max(x, TVector.Zero) - (x * t) + VectorMath.LogOnePlus(VectorMath.Exp(TVector.Zero - TVector.Abs(x)));
+            TVector.AtLeast(TVector.Zero, x) - (x * t) + VectorMath.LogOnePlus(VectorMath.Exp(TVector.Zero - TVector.Abs(x)));
     }
 }
 

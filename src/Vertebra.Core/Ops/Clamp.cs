@@ -19,7 +19,7 @@ public sealed record Clamp(float Low, float High) : UnaryOp
     private readonly struct Function(float low, float high) : IUnaryOperator
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> => TVector.Min(TVector.Max(x, TVector.Create(low)), TVector.Create(high));
+        public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> => TVector.AtMost(TVector.Create(high), TVector.AtLeast(TVector.Create(low), x));
     }
 }
 

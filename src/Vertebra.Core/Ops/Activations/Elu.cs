@@ -22,7 +22,7 @@ public sealed record Elu(float Alpha) : ActivationOp
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>
-            TVector.Select(TVector.GreaterThan(x, TVector.Zero), x, TVector.Create(alpha) * VectorMath.ExpMinusOne(TVector.Min(x, TVector.Zero)));
+            TVector.Select(TVector.GreaterThan(x, TVector.Zero), x, TVector.Create(alpha) * VectorMath.ExpMinusOne(TVector.AtMost(TVector.Zero, x)));
     }
 
     private readonly struct Derivative(float alpha) : IBinaryOperator

@@ -66,7 +66,7 @@ public sealed record GeluTanh : ActivationOp
         public TVector Invoke<TVector>(TVector dy, TVector x) where TVector : unmanaged, IVector<TVector>
         {
             // Beyond ±20 the slope is 0 or 1 to the last bit, and x² may overflow.
-            var near = TVector.Min(TVector.Max(x, TVector.Create(-20f)), TVector.Create(20f));
+            var near = TVector.AtMost(TVector.Create(20f), TVector.AtLeast(TVector.Create(-20f), x));
             var square = near * near;
             var s = VectorMath.Sigmoid(near * TVector.Fma(square, TVector.Create(Factor * Cubic), TVector.Create(Factor)));
             var inner = TVector.Fma(square, TVector.Create(3 * Factor * Cubic), TVector.Create(Factor));

@@ -18,7 +18,7 @@ public sealed record HardSigmoid : ActivationOp
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>
-            TVector.Min(TVector.Max(x + TVector.Create(3f), TVector.Zero), TVector.Create(6f)) / TVector.Create(6f);
+            TVector.AtMost(TVector.Create(6f), TVector.AtLeast(TVector.Zero, x + TVector.Create(3f))) / TVector.Create(6f);
     }
 
     private readonly struct Derivative : IBinaryOperator

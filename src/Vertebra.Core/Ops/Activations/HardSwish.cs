@@ -20,7 +20,7 @@ public sealed record HardSwish : ActivationOp
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>
-            x * TVector.Min(TVector.Max(x + TVector.Create(3f), TVector.Zero), TVector.Create(6f)) / TVector.Create(6f);
+            x * TVector.AtMost(TVector.Create(6f), TVector.AtLeast(TVector.Zero, x + TVector.Create(3f))) / TVector.Create(6f);
     }
 
     private readonly struct Derivative : IBinaryOperator

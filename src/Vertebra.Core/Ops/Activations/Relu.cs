@@ -17,7 +17,7 @@ public sealed record Relu : ActivationOp
     private readonly struct Function : IUnaryOperator
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> => TVector.Max(x, TVector.Zero);
+        public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> => TVector.AtLeast(TVector.Zero, x);
     }
 
     private readonly struct Derivative : IBinaryOperator

@@ -18,7 +18,7 @@ public sealed record Relu6 : ActivationOp
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>
-            TVector.Min(TVector.Max(x, TVector.Zero), TVector.Create(6f));
+            TVector.AtMost(TVector.Create(6f), TVector.AtLeast(TVector.Zero, x));
     }
 
     private readonly struct Derivative : IBinaryOperator

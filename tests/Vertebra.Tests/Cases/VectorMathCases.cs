@@ -1,46 +1,41 @@
 using Vertebra.Kernels;
-using Xunit.Abstractions;
 
-namespace Vertebra.Tests.Kernels;
+namespace Vertebra.Tests.Cases;
 
 /// <summary>
 /// The elementary functions against float64, over a million float32 numbers spread evenly over all bit patterns (every
 /// exponent of both signs, zeros, denormals, infinities, NaN). Errors are in units of the last place of the result, or of
 /// the smallest denormal below that. VERTEBRA_EXHAUSTIVE=1 tries all 2^32 numbers, which takes an hour.
 /// </summary>
-public class VectorMathTests(ITestOutputHelper output)
+public static class VectorMathCases
 {
     private const int BatchSize = 4096;
 
     private static readonly uint Stride = Environment.GetEnvironmentVariable("VERTEBRA_EXHAUSTIVE") == "1" ? 1u : 4093u;
 
-    public static TheoryData<string, double> Functions => new()
-    {
-        { "exp", 1.0 }, { "exp flushed", 1.0 }, { "expm1", 0.9 }, { "log", 0.8 }, { "log1p", 1.4 }, { "tanh", 1.3 }, { "sigmoid", 2.1 }, { "softplus", 1.6 }, { "erf", 1.1 }, { "normal", 5 },
-    };
+    // The largest errors are those that VectorMath states.
+    public static IEnumerable<(string Name, Action Check)> All() =>
+    [
+        Case("exp", 1.0, new Exp(), Math.Exp),
+        Case("expm1", 0.9, new ExpMinusOne(), ExpMinusOneReference, x => !(x > 0)),
+        Case("log", 0.8, new Log(), Math.Log),
+        Case("log1p", 1.4, new LogOnePlus(), LogOnePlusReference, x => x is >= 0 and <= 1),
+        Case("tanh", 1.3, new Tanh(), Math.Tanh),
+        Case("sigmoid", 2.1, new Sigmoid(), x => x > 0 ? 1 / (1 + Math.Exp(-x)) : Math.Exp(x) / (1 + Math.Exp(x))),
+        Case("softplus", 1.6, new Softplus(), x => Math.Max(x, 0) + LogOnePlusReference(Math.Exp(-Math.Abs(x)))),
+        Case("erf", 1.1, new Erf(), ErfReference),
+        Case("normal", 5, new Normal(), x => 0.5 * ErfcReference(-x / Math.Sqrt(2)), extra: x => x < 0 ? x * x / 2 : 0),
+    ];
 
-    [Theory]
-    [MemberData(nameof(Functions))]
-    public void Errors_stay_within_the_stated_units_in_the_last_place(string name, double most)
-    {
-        var (error, at) = name switch
+    private static (string Name, Action Check) Case<TOperator>(string name, double most, TOperator op, Func<double, double> reference, Func<float, bool>? isInDomain = null, Func<float, double>? extra = null)
+        where TOperator : struct, IUnaryOperator =>
+        ($"vector math {name}", () =>
         {
-            "exp" => Worst(new Exp(), Math.Exp, _ => true),
-            "exp flushed" => Worst(new ExpFlushed(), x => x < -87 ? 0 : Math.Exp(x), x => !(x > 87)),
-            "expm1" => Worst(new ExpMinusOne(), ExpMinusOneReference, x => !(x > 0)),
-            "log" => Worst(new Log(), x => Math.Log(x), _ => true),
-            "log1p" => Worst(new LogOnePlus(), LogOnePlusReference, x => x is >= 0 and <= 1),
-            "tanh" => Worst(new Tanh(), Math.Tanh, _ => true),
-            "sigmoid" => Worst(new Sigmoid(), x => x > 0 ? 1 / (1 + Math.Exp(-x)) : Math.Exp(x) / (1 + Math.Exp(x)), _ => true),
-            "softplus" => Worst(new Softplus(), x => Math.Max(x, 0) + LogOnePlusReference(Math.Exp(-Math.Abs(x))), _ => true),
-            "erf" => Worst(new Erf(), ErfReference, _ => true),
-            _ => Worst(new Normal(), x => 0.5 * ErfcReference(-x / Math.Sqrt(2)), _ => true),
-        };
-        output.WriteLine($"{name}: at most {error:f3} units in the last place, at {at:g9} ({Simd.Level})");
-        Assert.True(error <= most, $"{name}({at:g9}) is off by {error:f3} units in the last place, {most} are stated");
-    }
+            var (error, at) = Worst(op, reference, isInDomain ?? (_ => true), extra ?? (_ => 0));
+            Assert.True(error <= most, $"at {at:g9} it is off by {error:f3} units in the last place, {most} are stated");
+        });
 
-    private static unsafe (double Error, float At) Worst<TOperator>(TOperator op, Func<double, double> reference, Func<float, bool> isInDomain) where TOperator : struct, IUnaryOperator
+    private static unsafe (double Error, float At) Worst<TOperator>(TOperator op, Func<double, double> reference, Func<float, bool> isInDomain, Func<float, double> extra) where TOperator : struct, IUnaryOperator
     {
         var (worst, at) = (0.0, 0f);
         var (x, y) = (new float[BatchSize], new float[BatchSize]);
@@ -53,7 +48,7 @@ public class VectorMathTests(ITestOutputHelper output)
                 Elementwise.Run(op, source, target, count);
             for (var i = 0; i < count; i++)
             {
-                var error = isInDomain(x[i]) ? Error(y[i], reference(x[i])) : 0;
+                var error = isInDomain(x[i]) ? Error(y[i], reference(x[i])) - extra(x[i]) : 0;
                 if (error > worst)
                     (worst, at) = (error, x[i]);
             }
@@ -88,7 +83,7 @@ public class VectorMathTests(ITestOutputHelper output)
     private static double ErfSeries(double x)
     {
         double sum = 0, term = x;
-        for (var n = 0; n < 60; n++)
+        for (var n = 0; Math.Abs(term) > 1e-18 * Math.Abs(sum); n++)
         {
             sum += term / ((2 * n) + 1);
             term *= -x * x / (n + 1);
@@ -99,7 +94,7 @@ public class VectorMathTests(ITestOutputHelper output)
     private static double ErfcFraction(double x)
     {
         var fraction = x;
-        for (var k = 120; k > 0; k--)
+        for (var k = 60; k > 0; k--)
             fraction = x + (k / 2.0 / fraction);
         return double.IsPositiveInfinity(x) ? 0 : Math.Exp(-x * x) / (fraction * Math.Sqrt(Math.PI));
     }
