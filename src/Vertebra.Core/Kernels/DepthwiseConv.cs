@@ -11,6 +11,9 @@ internal unsafe struct DepthwiseConv
     private const long SmallestPart = 1 << 17;
     private const int MostParts = 64;
 
+    // Larger images come from memory, and so slowly that each row is fetched, and its output line made ready, one row ahead.
+    private const long BytesInCache = 8 << 20;
+
     public float* X;
     public int N, H, W;
 
@@ -50,6 +53,8 @@ internal unsafe struct DepthwiseConv
         var first = (int)((long)OutH * band / bands);
         var end = (int)((long)OutH * (band + 1) / bands);
         var (inner, innerEnd) = Taps.Horizontal.AllInside(OutW, StrideW, W);
+        var fromMemory = ((long)H * W + (long)OutH * OutW) * N * Channels * sizeof(float) > BytesInCache;
+        var lastTapRow = Taps.Vertical.First + (Taps.Rows - 1) * Taps.Vertical.Step;
         for (var row = first; row < end; row++)
         {
             var (firstTap, endTap) = Taps.Vertical.TapsInside(row, StrideH, H);
@@ -77,27 +82,28 @@ internal unsafe struct DepthwiseConv
                 job.Depth = endColumnTap - firstColumnTap;
                 var x = X + ((nint)image * H * W + (nint)column * StrideW + Taps.Horizontal.First + firstColumnTap * Taps.Horizontal.Step) * Channels;
                 var weights = Weights + (nint)Taps.Horizontal.KernelPosition(firstColumnTap) * Channels;
-                RunPixels(&job, pixels, x, weights, y + column * OutPixel);
+                var ahead = isInner && fromMemory ? x + ((nint)(row + 1) * StrideH + lastTapRow) * W * Channels : null;
+                RunPixels(&job, pixels, x, weights, y + column * OutPixel, ahead);
                 column += pixels;
             }
         }
     }
 
-    private readonly void RunPixels(TileJob* job, int pixels, float* x, float* weights, float* y)
+    private readonly void RunPixels(TileJob* job, int pixels, float* x, float* weights, float* y, float* ahead)
     {
         var channel = 0;
         if (Simd.Level >= SimdLevel.Vector512)
-            channel = RunChannels<V512>(job, pixels, channel, x, weights, y);
+            channel = RunChannels<V512>(job, pixels, channel, x, weights, y, ahead);
         if (Simd.Level >= SimdLevel.Vector256)
-            channel = RunChannels<V256>(job, pixels, channel, x, weights, y);
+            channel = RunChannels<V256>(job, pixels, channel, x, weights, y, ahead);
         if (Simd.Level >= SimdLevel.Vector128)
-            channel = RunChannels<V128>(job, pixels, channel, x, weights, y);
-        RunChannels<V1>(job, pixels, channel, x, weights, y);
+            channel = RunChannels<V128>(job, pixels, channel, x, weights, y, ahead);
+        RunChannels<V1>(job, pixels, channel, x, weights, y, ahead);
     }
 
     // As many whole vectors of channels as there are; returns the first channel left.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly int RunChannels<TVector>(TileJob* job, int pixels, int channel, float* x, float* weights, float* y)
+    private readonly int RunChannels<TVector>(TileJob* job, int pixels, int channel, float* x, float* weights, float* y, float* ahead)
         where TVector : unmanaged, IVector<TVector>
     {
         var end = channel + (Channels - channel) / TVector.Count * TVector.Count;
@@ -114,6 +120,12 @@ internal unsafe struct DepthwiseConv
             for (var c = channel; c < end; c += TVector.Count)
             {
                 var source = Bias == null ? job->Zeros : Bias + c;
+                if (ahead != null)
+                {
+                    for (var i = 0; i < StrideH; i++)
+                        Prefetch.Rows((byte*)(ahead + ((nint)i * W + first * StrideW) * Channels + c), rows * StrideW, Channels * sizeof(float), 1);
+                    Prefetch.Rows((byte*)(tileY + OutRow + c), rows, job->TargetStride, 1);
+                }
                 TileKernel.Run<TVector, N1, ByLane>(
                     rows, job, tileX + c * sizeof(float), (byte*)(weights + c), (byte*)source, (byte*)(tileY + c));
             }

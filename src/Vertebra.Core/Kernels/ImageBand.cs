@@ -70,6 +70,20 @@ internal unsafe struct Prefetch(float* start, nint bytes)
     private readonly byte* _end = (byte*)start + bytes;
     private nint _step;
 
+    /// <summary>Brings rows of <paramref name="bytes"/> bytes, <paramref name="stride"/> bytes apart, closer, before they are written.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Rows(byte* start, int rows, nint stride, int bytes)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (; rows > 0; rows--, start += stride)
+        {
+            Sse.Prefetch1(start);
+            if (bytes > Line)
+                Sse.Prefetch1(start + Line);
+        }
+    }
+
     /// <summary>Shares the memory out over <paramref name="times"/> calls of <see cref="Go"/>.</summary>
     public void Spread(int times) => _step = (nint)(_end - _next) / Math.Max(1, times) + Line;
 

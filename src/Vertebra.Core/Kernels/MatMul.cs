@@ -11,6 +11,7 @@ internal static unsafe class MatMul
     // k is cut here, so that a panel of B and the rows of A beside it stay in the second-level cache.
     private const int DepthBlock = 2048;
     private const int RowBlockBytes = 384 << 10;
+    private const int PanelsInCacheBytes = 256 << 10;
 
     // Below this many multiply-adds a product is not worth waking another thread.
     private const long SmallestShared = 1 << 17;
@@ -152,14 +153,35 @@ internal static unsafe class MatMul
         private void RunPart<TVector>(float* packed, int firstRow, int rows, int firstPanel, int endPanel)
             where TVector : unmanaged, IVector<TVector>
         {
+            var stripBytes = (long)Math.Min(k, DepthBlock) * (endPanel - firstPanel) * Panels.Width<TVector>() * sizeof(float);
+            if (packed == null || stripBytes > PanelsInCacheBytes || k > DepthBlock)
+            {
+                RunStrip<TVector>(packed, firstRow, rows, firstPanel, endPanel, default);
+                return;
+            }
+            // All panels stay in the cache: go down A and C once, a strip of rows at a time, with the next rows of A on their way.
+            var strip = 2 * TileKernel.MaxRows<TVector>(2);
+            for (var row = 0; row < rows; row += strip)
+            {
+                var next = transA ? default : new Prefetch(a + (nint)(firstRow + row + strip) * lda, (nint)Math.Clamp(rows - row - strip, 0, strip) * lda * sizeof(float));
+                RunStrip<TVector>(packed, firstRow + row, Math.Min(strip, rows - row), firstPanel, endPanel, next);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private void RunStrip<TVector>(float* packed, int firstRow, int rows, int firstPanel, int endPanel, Prefetch next)
+            where TVector : unmanaged, IVector<TVector>
+        {
             nint noOffset = 0;
             var job = new TileJob { Taps = 1, TapOffsets = &noOffset };
             var width = Panels.Width<TVector>();
+            next.Spread(endPanel - firstPanel);
             for (var depth0 = 0; depth0 == 0 || depth0 < k; depth0 += DepthBlock)
             {
                 job.Depth = Math.Min(DepthBlock, k - depth0);
                 for (var panel = firstPanel; panel < endPanel; panel++)
                 {
+                    next.Go();
                     var column = panel * width;
                     var lanes = Math.Min(width, n - column);
                     var padded = Panels.PaddedWidth<TVector>(lanes);

@@ -25,9 +25,13 @@ internal static unsafe class Tiles
         job->TargetStride = ldc * sizeof(float);
         job->SourceStride = accumulate ? job->TargetStride : 0;
         var start = bias != null ? bias : job->Zeros;
+        // Long sums leave time to fetch what they are written over; short ones would only be delayed by it.
+        var prefetch = !accumulate && job->Taps * job->Depth > 32;
         for (var tiles = Count<TVector>(rows, columns); tiles > 0; tiles--)
         {
             var height = (rows + tiles - 1) / tiles;
+            if (prefetch)
+                Prefetch.Rows((byte*)c, height, job->TargetStride, columns * TVector.Count * sizeof(float));
             RunTile<TVector, TOrder>(job, height, columns, (byte*)a, (byte*)b, accumulate ? c : start, c);
             rows -= height;
             a = (float*)((byte*)a + height * rowStep);
