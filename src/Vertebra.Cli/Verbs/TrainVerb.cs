@@ -79,12 +79,12 @@ internal static class TrainVerb
     private static int Finish(TrainingRun run, TrainingResult result)
     {
         var folder = Relative(run.Folder.Path);
+        RunReport.Write(run, result, folder);
         if (!result.IsComplete)
         {
             Console.WriteLine($"Stopped; everything is saved. Go on with:\n  vertebra train --resume {folder}");
             return Host.Interrupted;
         }
-        RunReport.Write(run, result, folder);
         if (run.BrokenTrainingImages + run.BrokenValidationImages > 0)
             Console.WriteLine($"Skipped as unreadable: {run.BrokenTrainingImages} training and {run.BrokenValidationImages} validation images.");
         var best = result.Best is { } b ? string.Create(CultureInfo.InvariantCulture, $" {run.Options.EvalMetric} {(run.Options.EvalMetric == "loss" ? -b.Metric : b.Metric):0.00} in epoch {b.Epoch}") : " unknown";

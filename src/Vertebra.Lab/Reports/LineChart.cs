@@ -8,7 +8,7 @@ public sealed record ChartSeries(string Name, IReadOnlyList<(double X, double Y)
 /// <summary>Line charts as inline SVG, with axes, round tick values, a legend and the value of every point under the pointer.</summary>
 public static class LineChart
 {
-    private const double Width = 520, Height = 260, Left = 58, Right = 12, Top = 10, Bottom = 40;
+    private const double Width = 520, Height = 260, Left = 66, Right = 12, Top = 10, Bottom = 40;
     private const int MostMarkers = 80;
 
     /// <summary>Draws a chart.</summary>
@@ -30,7 +30,7 @@ public static class LineChart
             {Legend(shown)}
             <svg viewBox="0 0 {Width} {Height}" width="{Width}" height="{Height}" role="img" aria-label="{title}">
             {y.Ticks.Select(t => YTick(y, t))}{x.Ticks.Select(t => XTick(x, t))}<text x="{(Left + Width - Right) / 2}" y="{Height - 6}" text-anchor="middle">{xLabel}</text>
-            <text x="14" y="{(Top + Height - Bottom) / 2}" text-anchor="middle" transform="rotate(-90 14 {(Top + Height - Bottom) / 2})">{yLabel}</text>
+            <text x="12" y="{(Top + Height - Bottom) / 2}" text-anchor="middle" transform="rotate(-90 12 {(Top + Height - Bottom) / 2})">{yLabel}</text>
             {shown.Select((s, i) => Curve(s, i, x, y))}</svg>
             </figure>
 
@@ -71,7 +71,7 @@ public static class LineChart
     }
 
     private static Markup Marker(ChartSeries series, int number, Axis x, Axis y, (double X, double Y) point) => Markup.Of(
-        $"<circle cx=\"{MapX(x, point.X):0.#}\" cy=\"{MapY(y, point.Y):0.#}\" r=\"2.5\" style=\"fill:var(--s{number + 1})\"><title>{series.Name}, {point.X:0.##}: {point.Y:0.######}</title></circle>\n");
+        $"<circle cx=\"{MapX(x, point.X):0.#}\" cy=\"{MapY(y, point.Y):0.#}\" r=\"{(series.Points.Count < 3 ? 4 : 2.5)}\" style=\"fill:var(--s{number + 1})\"><title>{series.Name}, {point.X:0.##}: {point.Y:0.######}</title></circle>\n");
 
     /// <summary>A range with round ticks: steps of 1, 2 or 5 times a power of ten.</summary>
     internal sealed record Axis(double From, double To, double Step)

@@ -18,8 +18,7 @@ public static class RunReport
         return new()
         {
             Title = $"{run.Options.Model} on {run.Options.Dataset}",
-            Outcome = best is null ? "The run ended without an evaluation."
-                : Text($"After {run.Options.Epochs} epochs and {LineProgress.Time(result.Elapsed)}, the best weights name {best.Top1:0.00} % of {best.Count} held-back images right."),
+            Outcome = Outcome(run, result),
             Highlights = Highlights(run, result),
             Rows = result.Rows,
             Evaluation = best,
@@ -27,9 +26,17 @@ public static class RunReport
             ClassNames = run.TrainingData.ClassNames,
             LoadImage = index => TryLoad(run, index),
             NameOf = run.ValidationData.NameOf,
-            Facts = Facts(run),
-            Commands = Commands(run, folder),
+            Facts = Facts(run, result),
+            Commands = Commands(run, result, folder),
         };
+    }
+
+    private static string Outcome(TrainingRun run, TrainingResult result)
+    {
+        var epochs = result.IsComplete ? $"Finished: {run.Options.Epochs} epochs" : $"Stopped after {result.Rows.Count} of {run.Options.Epochs} epochs";
+        return Text($"{epochs} in {LineProgress.Time(result.Elapsed)}. ") + (result.BestEvaluation is { } best
+            ? Text($"The best weights, of epoch {result.Best?.Epoch}, name {best.Top1:0.00} % of {best.Count} held-back images right.")
+            : result.IsComplete ? "There was no evaluation." : "");
     }
 
     private static List<(string, string)> Highlights(TrainingRun run, TrainingResult result)
@@ -38,6 +45,8 @@ public static class RunReport
         if (result.BestEvaluation is { } best)
         {
             cards.Add((Text($"{best.Top1:0.00} %"), "top-1"));
+            if (best.ClassCount > 5)
+                cards.Add((Text($"{best.Top5:0.00} %"), "top-5"));
             cards.Add((Text($"{best.Loss:0.000}"), "cross-entropy"));
         }
         cards.Add((Text($"{run.Network.ParameterCount / 1e6:0.00} M"), "parameters"));
@@ -47,8 +56,15 @@ public static class RunReport
         return cards;
     }
 
-    private static List<(string, IReadOnlyList<(string, string)>)> Facts(TrainingRun run) =>
+    private static List<(string, IReadOnlyList<(string, string)>)> Facts(TrainingRun run, TrainingResult result) =>
     [
+        ("Network",
+        [
+            ("name", run.Options.Model), ("parameters", Text($"{run.Network.ParameterCount:#,0}")), ("multiply-accumulates for one image", Text($"{run.Macs:#,0}")),
+            ("input", $"{run.Preprocessing.Height} x {run.Preprocessing.Width} x {run.Preprocessing.Channels}"), ("classes", $"{run.Network.NumClasses}"),
+            ("started from", run.Options.InitialCheckpoint ?? "fresh weights"),
+        ]),
+        ("Time", Times(run, result)),
         ("Data",
         [
             ("training", run.TrainingData.Identity), ("validation", run.ValidationData.Identity),
@@ -59,14 +75,38 @@ public static class RunReport
         ("Hyper-parameters", [.. TrainingOption.All.Select(o => (o.Key, o.Get(run.Options))).Where(o => o.Item2 is not null).Select(o => (o.Key, string.Join(' ', o.Item2!)))]),
     ];
 
-    private static List<(string, string)> Commands(TrainingRun run, string folder) =>
-    [
-        ("Repeat this run", $"vertebra train --config {Path.Combine(folder, "args.yaml")}"),
-        ("Go on from these weights", $"vertebra train --config {Path.Combine(folder, "args.yaml")} --initial-checkpoint {Path.Combine(folder, "model_best.safetensors")}"),
-        ("Judge it again", $"vertebra validate {folder} --dataset {run.Options.Dataset}{(run.Options.DataDir is { } d ? $" --data-dir {d}" : "")}"),
-        ("Ask it about an image", $"vertebra predict {folder} IMAGE"),
-        ("Ship it", $"vertebra export {folder} -o {run.Options.Model}.onnx"),
-    ];
+    private static List<(string, string)> Times(TrainingRun run, TrainingResult result)
+    {
+        var facts = new List<(string, string)> { ("whole run, evaluations included", LineProgress.Time(result.Elapsed)) };
+        if (result.Rows.Count == 0)
+            return facts;
+        var seconds = result.Rows.Select(r => r.Seconds).Order().ToArray();
+        facts.Add(("training of an epoch, median", Text($"{seconds[seconds.Length / 2]:0.0} s (fastest {seconds[0]:0.0} s, slowest {seconds[^1]:0.0} s)")));
+        facts.Add(("images per second, median", Text($"{result.Rows.Select(r => r.ImagesPerSecond).Order().ElementAt(result.Rows.Count / 2):0}")));
+        facts.Add(("waiting for images", Text($"{100 * result.Rows.Sum(r => r.DataSeconds) / Math.Max(1e-9, result.Rows.Sum(r => r.Seconds)):0.0} % of the training time")));
+        facts.Add(("threads", Text($"{Kernels.Workers.Count} ({Kernels.Simd.Level})")));
+        return facts;
+    }
+
+    private static List<(string, string)> Commands(TrainingRun run, TrainingResult result, string folder)
+    {
+        var (args, best) = (Quoted(Path.Combine(folder, "args.yaml")), Quoted(Path.Combine(folder, "model_best.safetensors")));
+        var (place, data) = (Quoted(folder), run.Options.DataDir is { } directory ? $" --data-dir {Quoted(directory)}" : "");
+        var commands = new List<(string, string)> { ("Repeat this run", $"vertebra train --config {args}") };
+        if (!result.IsComplete)
+            commands.Add(("Go on with this run", $"vertebra train --resume {place}"));
+        if (result.Best is null)
+            return commands;
+        commands.Add(("Train on from the best weights", $"vertebra train --config {args} --initial-checkpoint {best}"));
+        commands.Add(("Judge it again", $"vertebra validate {place} --dataset {run.Options.Dataset}{data}"));
+        commands.Add(("Ask it about an image", $"vertebra predict {place} IMAGE"));
+        commands.Add(("Ship it", $"vertebra export {place} -o {run.Options.Model}.onnx"));
+        return commands;
+    }
+
+    /// <summary>As a shell takes it for one word.</summary>
+    private static string Quoted(string path) =>
+        path.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '\\' or '.' or '_' or '-' or ':' or '+') ? path : $"\"{path.Replace("\"", "\\\"")}\"";
 
     private static RgbImage? TryLoad(TrainingRun run, int index)
     {

@@ -27,16 +27,17 @@ public readonly record struct Scores(double Loss, double Top1, double Top5)
 /// <param name="LearningRate">Rate of the epoch's last update.</param>
 /// <param name="ImagesPerSecond">Training throughput.</param>
 /// <param name="Seconds">Time spent training the epoch, evaluation not included.</param>
+/// <param name="DataSeconds">How much of it was waiting for images.</param>
 public sealed record EpochRow(
-    int Epoch, double TrainLoss, double TrainTop1, Scores? Eval, Scores? Ema, double LearningRate, double ImagesPerSecond, double Seconds);
+    int Epoch, double TrainLoss, double TrainTop1, Scores? Eval, Scores? Ema, double LearningRate, double ImagesPerSecond, double Seconds, double DataSeconds);
 
 /// <summary>The epochs of a run, and <c>summary.csv</c> as their text form.</summary>
 public static class RunSummary
 {
     private const string Header =
-        "epoch,train_loss,train_top1,eval_loss,eval_top1,eval_top5,ema_loss,ema_top1,ema_top5,lr,images_per_second,train_seconds";
+        "epoch,train_loss,train_top1,eval_loss,eval_top1,eval_top5,ema_loss,ema_top1,ema_top5,lr,images_per_second,train_seconds,data_seconds";
 
-    private const int Columns = 12;
+    private const int Columns = 13;
 
     /// <summary>The rows as CSV; numbers are written so that reading gives the same bits.</summary>
     public static string Write(IEnumerable<EpochRow> rows)
@@ -48,7 +49,7 @@ public static class RunSummary
             [
                 row.Epoch, row.TrainLoss, row.TrainTop1,
                 row.Eval?.Loss, row.Eval?.Top1, row.Eval?.Top5, row.Ema?.Loss, row.Ema?.Top1, row.Ema?.Top5,
-                row.LearningRate, row.ImagesPerSecond, row.Seconds,
+                row.LearningRate, row.ImagesPerSecond, row.Seconds, row.DataSeconds,
             ];
             text.AppendJoin(',', values.Select(v => v?.ToString("R", CultureInfo.InvariantCulture))).Append('\n');
         }
@@ -72,7 +73,7 @@ public static class RunSummary
         var cells = line.Trim().Split(',');
         if (cells.Length != Columns)
             throw new FileFormatException($"{where}: {cells.Length} columns where {Columns} are expected");
-        return new((int)Cell(0), Cell(1), Cell(2), Triple(3), Triple(6), Cell(9), Cell(10), Cell(11));
+        return new((int)Cell(0), Cell(1), Cell(2), Triple(3), Triple(6), Cell(9), Cell(10), Cell(11), Cell(12));
 
         double Cell(int i) => double.TryParse(cells[i], NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value
             : throw new FileFormatException($"{where}: '{cells[i]}' is not a number");

@@ -147,6 +147,7 @@ public sealed class Trainer
             }
             _clock.BatchDone(batch.Wait);
             _state.EpochSeconds += _clock.BatchSeconds;
+            _state.DataSeconds += batch.Wait.TotalSeconds;
             Report(batch, loss);
             if (accumulated == 0 && _state.NextBatch < Batches && _clock.IsSaveDue(_state.Updates))
                 Save();
@@ -237,12 +238,13 @@ public sealed class Trainer
             _state.Epoch, _state.LossSum / _state.Images, 100.0 * _state.Correct / _state.Images,
             plain is null ? null : Scores.Of(plain), average is null ? null : Scores.Of(average),
             _schedule.At(_options.SchedOnUpdates ? _state.Updates - 1 : (long)_state.Epoch * UpdatesPerEpoch),
-            _state.Images / Math.Max(1e-9, _state.EpochSeconds), _state.EpochSeconds);
+            _state.Images / Math.Max(1e-9, _state.EpochSeconds), _state.EpochSeconds, _state.DataSeconds);
         _state.Rows.Add(row);
         SaveWeights(row, average ?? plain);
         AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
         _state.Epoch++;
-        (_state.NextBatch, _state.LossSum, _state.Correct, _state.Images, _state.EpochSeconds) = (0, 0, 0, 0, 0);
+        (_state.NextBatch, _state.LossSum, _state.Correct, _state.Images) = (0, 0, 0, 0);
+        (_state.EpochSeconds, _state.DataSeconds) = (0, 0);
         // Last: until this is on the disk, a killed run does the epoch's end again, and writes the same.
         Save();
         _setup.Progress.EpochFinished(row, _state.Best);

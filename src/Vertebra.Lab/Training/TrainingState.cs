@@ -35,6 +35,9 @@ internal sealed class TrainingState
     /// <summary>Time spent training the epoch so far.</summary>
     public double EpochSeconds { get; set; }
 
+    /// <summary>How much of that was waiting for images.</summary>
+    public double DataSeconds { get; set; }
+
     /// <summary>Time spent on the run so far, by all processes that worked on it.</summary>
     public double TotalSeconds { get; set; }
 
@@ -60,6 +63,7 @@ internal sealed class TrainingState
             ["correct"] = Text(Correct),
             ["images"] = Text(Images),
             ["epoch_seconds"] = Text(EpochSeconds),
+            ["data_seconds"] = Text(DataSeconds),
             ["total_seconds"] = Text(TotalSeconds),
             ["best_epoch"] = Best is { } b ? Text(b.Epoch) : "",
             ["best_metric"] = Best is { } m ? Text(m.Metric) : "",
@@ -90,6 +94,7 @@ internal sealed class TrainingState
             Correct = Whole("correct"),
             Images = Whole("images"),
             EpochSeconds = Number("epoch_seconds"),
+            DataSeconds = Number("data_seconds"),
             TotalSeconds = Number("total_seconds"),
             Best = Field("best_epoch").Length == 0 ? null : new(Small("best_epoch"), Number("best_metric")),
             Rows = RunSummary.Read(Field("summary"), path),

@@ -74,11 +74,11 @@ public class EvaluationTests
     {
         EpochRow[] rows =
         [
-            new(0, 1.0 / 3, 12.345678901234567, null, null, 0.1, 1e4 / 3, 7),
-            new(1, 0.25, 50, new(double.NaN, 2.0 / 3, 99), new(1e-300, 3, 4), 1e-5, 3, 8),
+            new(0, 1.0 / 3, 12.345678901234567, null, null, 0.1, 1e4 / 3, 7, 0),
+            new(1, 0.25, 50, new(double.NaN, 2.0 / 3, 99), new(1e-300, 3, 4), 1e-5, 3, 8, 0.1),
         ];
         Assert.Equal(rows, RunSummary.Read(RunSummary.Write(rows), "summary.csv"));
-        Assert.Contains("line 2: 2 columns where 12", Assert.Throws<FileFormatException>(() => RunSummary.Read(RunSummary.Write([]) + "1,2\n", "s.csv")).Message);
+        Assert.Contains("line 2: 2 columns where 13", Assert.Throws<FileFormatException>(() => RunSummary.Read(RunSummary.Write([]) + "1,2\n", "s.csv")).Message);
         Assert.Throws<FileFormatException>(() => RunSummary.Read("epoch,loss\n", "s.csv"));
     }
 }

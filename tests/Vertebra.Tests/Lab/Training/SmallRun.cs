@@ -125,7 +125,7 @@ internal static class SmallRun
             }
         }
         foreach (var row in RunSummary.Read(File.ReadAllText(folder.Summary), folder.Summary))
-            text.AppendLine($"{row with { ImagesPerSecond = 0, Seconds = 0 }}");
+            text.AppendLine($"{row with { ImagesPerSecond = 0, Seconds = 0, DataSeconds = 0 }}");
         return text.ToString();
     }
 }

@@ -110,7 +110,7 @@ public class TrainingReportTests
         }
         var rows = Enumerable.Range(0, 40).Select(e => new EpochRow(
             e, 2.3 * Math.Exp(-e / 10.0), 90 - (60 * Math.Exp(-e / 8.0)), e % 2 == 0 ? new(2.3 * Math.Exp(-e / 12.0) + 0.2, 85 - (50 * Math.Exp(-e / 8.0)), 98) : null,
-            new(e == 0 ? double.NaN : 0.4, 80, 99), 0.05 * (1 + Math.Cos(Math.PI * e / 40)), 1500 + (30 * Math.Sin(e)), 6.5));
+            new(e == 0 ? double.NaN : 0.4, 80, 99), 0.05 * (1 + Math.Cos(Math.PI * e / 40)), 1500 + (30 * Math.Sin(e)), 6.5, 0.1));
         return new TrainingReport
         {
             Title = "resnet20_cifar on cifar10",
