@@ -132,7 +132,7 @@ public sealed class Trainer
         _network.Train();
         _clock.BeginEpoch();
         var accumulated = 0;
-        foreach (var batch in _setup.Training.Epoch(_state.Epoch, _state.NextBatch))
+        foreach (var batch in _setup.Training.Epoch(_state.Epoch, _state.NextBatch, CancellationToken.None))
         {
             // Between updates only: batch norm's statistics have moved with every batch of an accumulated update.
             if (accumulated == 0 && cancellation.IsCancellationRequested)
