@@ -63,6 +63,9 @@ internal sealed class OnnxEmitter
 
     // ---------------------------------------------------------------- operands
 
+    /// <summary>The node that computes a value; null for inputs and constants.</summary>
+    public Node? ProducerOf(Value value) => _graph.ProducerOf(value);
+
     /// <summary>True when the value exists channels-first in the file.</summary>
     public bool IsImage(Value value) => _written.TryGetValue(value, out var written) && written.IsImage;
 
@@ -120,7 +123,14 @@ internal sealed class OnnxEmitter
     }
 
     /// <summary>A float32 scalar constant.</summary>
-    public string Float(float value) => Constant(Tensor.Scalar(value), $"const.f32.{value:r}", null);
+    public string Float(float value) => Constant(Tensor.Scalar(value), string.Create(System.Globalization.CultureInfo.InvariantCulture, $"const.f32.{value:r}"), null);
+
+    /// <summary>A float32 vector constant.</summary>
+    public string Vector(IEnumerable<float> values)
+    {
+        var all = values.ToArray();
+        return Constant(Tensor.From(all, [all.Length]), $"const.f32.[{string.Join('.', all.Distinct().Select(v => v.ToString("r")))}]x{all.Length}", null);
+    }
 
     // ---------------------------------------------------------------- results
 

@@ -49,10 +49,56 @@ internal static partial class OnnxOps
             e.Result("Relu", isImage, [value]);
     }
 
+    // ONNX's own GroupNormalization came late and changed since: instance normalisation of the groups says the same everywhere.
+    private static void NormaliseGroups(Node node, OnnxEmitter e)
+    {
+        var op = (GroupNorm)node.Op;
+        var shape = node.Inputs[0].Shape;
+        if (shape.Rank != 4)
+            throw new VertebraException($"{node}: group normalisation of rank {shape.Rank} has no ONNX form here");
+        var groups = e.Step("Reshape", [e.Image(node.Inputs[0]), e.Int64(0, op.Groups, -1)]);
+        var ones = e.Vector(Enumerable.Repeat(1f, op.Groups));
+        var zeros = e.Vector(Enumerable.Repeat(0f, op.Groups));
+        var normal = e.Step("InstanceNormalization", [groups, ones, zeros], ("epsilon", op.Epsilon));
+        var image = e.Step("Reshape", [normal, e.Int64(0, shape[3], shape[1], shape[2])]);
+        var scaled = e.Step("Mul", [image, e.BroadcastAgainstImage(node.Inputs[1])]);
+        if (op.Activation == Activation.None)
+        {
+            e.Result("Add", isImage: true, [scaled, e.BroadcastAgainstImage(node.Inputs[2])]);
+            return;
+        }
+        var value = e.Step("Add", [scaled, e.BroadcastAgainstImage(node.Inputs[2])]);
+        if (op.Activation == Activation.Relu6)
+            e.Result("Clip", isImage: true, [value, e.Float(0), e.Float(6)]);
+        else
+            e.Result("Relu", isImage: true, [value]);
+    }
+
+    private static void NormaliseLayer(Node node, OnnxEmitter e)
+    {
+        var op = (LayerNorm)node.Op;
+        string[] inputs = [.. node.Inputs.Select(e.Plain)];
+        if (e.Opset >= 17)
+        {
+            e.Result("LayerNormalization", isImage: false, inputs, ("axis", -op.Axes), ("epsilon", op.Epsilon));
+            return;
+        }
+        var axes = Enumerable.Range(1, op.Axes).Select(a => (long)-a).Order().ToArray();
+        var centred = e.Step("Sub", [inputs[0], e.Step("ReduceMean", [inputs[0]], ("axes", axes))]);
+        var variance = e.Step("ReduceMean", [e.Step("Mul", [centred, centred])], ("axes", axes));
+        var normal = e.Step("Div", [centred, e.Step("Sqrt", [e.Step("Add", [variance, e.Float(op.Epsilon)])])]);
+        e.Result("Add", isImage: false, [e.Step("Mul", [normal, inputs[1]]), inputs[2]]);
+    }
+
     private static void MaxPool(Node node, OnnxEmitter e)
     {
         var op = (MaxPool2d)node.Op;
-        e.Result("MaxPool", isImage: true, [e.Image(node.Inputs[0])],
+        var image = e.Image(node.Inputs[0]);
+        // ONNX Runtime (seen in 1.30) merges a Pad into the MaxPool after it, although that ignores its padding and the zeros
+        // of a Pad compete. A maximum with the lowest number changes nothing and keeps the two apart.
+        if (e.ProducerOf(node.Inputs[0])?.Op is Pad)
+            image = e.Step("Max", [image, e.Float(float.MinValue)]);
+        e.Result("MaxPool", isImage: true, [image],
             ("kernel_shape", Longs(op.KernelH, op.KernelW)), ("strides", Longs(op.StrideH, op.StrideW)), ("pads", Pads(op)),
             ("dilations", Longs(op.DilationH, op.DilationW)), ("ceil_mode", op.CeilMode ? 1 : 0));
     }

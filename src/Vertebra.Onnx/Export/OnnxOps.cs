@@ -28,6 +28,33 @@ internal static partial class OnnxOps
         [typeof(Max)] = Reduce<Max>("ReduceMax", op => (op.Axes, op.KeepAxes)),
         [typeof(Min)] = Reduce<Min>("ReduceMin", op => (op.Axes, op.KeepAxes)),
 
+        // Functions
+        [typeof(Abs)] = Unary("Abs"),
+        [typeof(Log)] = Unary("Log"),
+        [typeof(Sqrt)] = Unary("Sqrt"),
+        [typeof(Erf)] = Unary("Erf"),
+        [typeof(Sign)] = Unary("Sign"),
+        [typeof(Sin)] = Unary("Sin"),
+        [typeof(Cos)] = Unary("Cos"),
+        [typeof(Sigmoid)] = Unary("Sigmoid"),
+        [typeof(Tanh)] = Unary("Tanh"),
+        [typeof(Softplus)] = Unary("Softplus"),
+        [typeof(HardSigmoid)] = Unary("HardSigmoid", ("alpha", 1 / 6f), ("beta", 0.5f)),
+        [typeof(Elu)] = Unary<Elu>("Elu", op => [("alpha", op.Alpha)]),
+        [typeof(LeakyRelu)] = Unary<LeakyRelu>("LeakyRelu", op => [("alpha", op.NegativeSlope)]),
+        [typeof(Pow)] = WithScalar<Pow>("Pow", op => op.Exponent),
+        [typeof(Square)] = Composite((x, e) => ("Mul", [x, x])),
+        [typeof(Rsqrt)] = Composite((x, e) => ("Reciprocal", [e.Step("Sqrt", [x])])),
+        [typeof(Silu)] = Composite((x, e) => ("Mul", [x, e.Step("Sigmoid", [x])])),
+        [typeof(Mish)] = Composite((x, e) => ("Mul", [x, e.Step("Tanh", [e.Step("Softplus", [x])])])),
+        [typeof(HardSwish)] = Composite((x, e) => ("Mul", [x, e.Step("HardSigmoid", [x], ("alpha", 1 / 6f), ("beta", 0.5f))])),
+        [typeof(Relu6)] = Composite((x, e) => ("Clip", [x, e.Float(0), e.Float(6)])),
+        [typeof(Clamp)] = (node, e) => e.Result("Clip", e.IsImage(node.Inputs[0]), [e.AsIs(node.Inputs[0]), e.Float(((Clamp)node.Op).Low), e.Float(((Clamp)node.Op).High)]),
+        [typeof(Gelu)] = Composite((x, e) => ("Mul",
+            [e.Step("Mul", [x, e.Float(0.5f)]), e.Step("Add", [e.Step("Erf", [e.Step("Mul", [x, e.Float(MathF.Sqrt(0.5f))])]), e.Float(1)])])),
+        [typeof(Maximum)] = Elementwise("Max"),
+        [typeof(Minimum)] = Elementwise("Min"),
+
         // Shapes
         [typeof(Reshape)] = Reshape,
         [typeof(Flatten)] = Reshape,
@@ -45,6 +72,8 @@ internal static partial class OnnxOps
         [typeof(AvgPool2d)] = AveragePool,
         [typeof(AdaptiveAvgPool2d)] = AdaptivePool<AdaptiveAvgPool2d>("GlobalAveragePool", "AveragePool", op => (op.Height, op.Width)),
         [typeof(AdaptiveMaxPool2d)] = AdaptivePool<AdaptiveMaxPool2d>("GlobalMaxPool", "MaxPool", op => (op.Height, op.Width)),
+        [typeof(GroupNorm)] = NormaliseGroups,
+        [typeof(LayerNorm)] = NormaliseLayer,
         [typeof(Linear)] = LinearLayer,
         [typeof(MatMul)] = MatrixProduct,
     };
@@ -71,6 +100,16 @@ internal static partial class OnnxOps
 
     private static Action<Node, OnnxEmitter> Unary(string opType, params (string, object)[] attributes) => (node, e) =>
         e.Result(opType, e.IsImage(node.Inputs[0]), [e.AsIs(node.Inputs[0])], attributes);
+
+    private static Action<Node, OnnxEmitter> Unary<TOp>(string opType, Func<TOp, (string, object)[]> attributes) where TOp : Op => (node, e) =>
+        e.Result(opType, e.IsImage(node.Inputs[0]), [e.AsIs(node.Inputs[0])], attributes((TOp)node.Op));
+
+    /// <summary>A function of one operand that takes several ONNX nodes; <paramref name="last"/> writes all but the last and describes that.</summary>
+    private static Action<Node, OnnxEmitter> Composite(Func<string, OnnxEmitter, (string OpType, string[] Inputs)> last) => (node, e) =>
+    {
+        var (opType, inputs) = last(e.AsIs(node.Inputs[0]), e);
+        e.Result(opType, e.IsImage(node.Inputs[0]), inputs);
+    };
 
     private static Action<Node, OnnxEmitter> WithScalar<TOp>(string opType, Func<TOp, float> scalar, bool scalarFirst = false) where TOp : Op => (node, e) =>
     {

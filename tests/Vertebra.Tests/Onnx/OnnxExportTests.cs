@@ -5,6 +5,8 @@ using Vertebra.Onnx;
 using Vertebra.Onnx.Format;
 using Vertebra.Ops;
 using Vertebra.Tests.Cases;
+using Vertebra.Zoo;
+using Vertebra.Zoo.Verification;
 
 namespace Vertebra.Tests.Onnx;
 
@@ -62,6 +64,48 @@ public class OnnxExportTests
         using var meta = Construction.Meta();
         var empty = Graph.Trace(new Sampler(), [1, 12, 10, 3]);
         Assert.Contains("has no data", Assert.Throws<VertebraException>(() => OnnxExporter.Build(empty, new())).Message);
+    }
+
+    [Fact]
+    public void Every_network_of_the_zoo_has_an_ONNX_form()
+    {
+        using var meta = Construction.Meta();
+        var missing = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (var model in Models.List())
+        {
+            var size = model.Config.InputSize;
+            var graph = Graph.Trace(Models.Create(model.Name), [1, size.Height, size.Width, size.Channels]);
+            missing.UnionWith(graph.Nodes.Select(n => n.Op.GetType()).Except(OnnxOps.Exportable).Select(t => $"{t.Name} in {model.Name}"));
+        }
+        Assert.Empty(missing);
+    }
+
+    // One of each construction: deep stem, SE, ECA, blur, group norm, pre-activation, standardised weights, option A.
+    [OnnxRuntimeTheory]
+    [InlineData("resnet20_cifar")]
+    [InlineData("resnet10t")]
+    [InlineData("test_resnet")]
+    [InlineData("seresnext26d_32x4d")]
+    [InlineData("ecaresnet26t")]
+    [InlineData("resnetblur18")]
+    [InlineData("resnet50_gn")]
+    [InlineData("resnetv2_18d")]
+    [InlineData("resnetv2_50x1_bit")]
+    [InlineData("resnetv2_50x1_bit", 13)]
+    [InlineData("resnetv2_50d_evos")]
+    public void Networks_of_every_construction_agree_with_ONNX_Runtime(string name, int opset = 17)
+    {
+        using var folder = new TemporaryFolder();
+        using var off = GradMode.Off();
+        var network = Models.Create(name, new() { NumClasses = 10 });
+        // Weights of the golden files: with fresh ones a residual branch that ends in zeros leaves nothing but rounding to compare.
+        GoldenValues.Fill(network, new Dictionary<string, int>());
+        OnnxExporter.Export(Graph.Trace(network, [1, 64, 64, 3]), folder["net.onnx"], new() { FoldBatchNorm = true, Opset = opset });
+        var image = OpCases.Uniform([2, 64, 64, 3], 1);
+        var expected = network.Forward(image).ToArray<float>();
+        var actual = OnnxRuntime.Run(folder["net.onnx"], image.Permute([0, 3, 1, 2]).ToArray<float>(), [2, 3, 64, 64])["output"].Values;
+        var moved = network.Forward(image * (1 + 1e-6f)).ToArray<float>();
+        Assert.True(RelativeError(actual, expected) < 1e-4, $"relative error {RelativeError(actual, expected):g3}, moved {RelativeError(moved, expected):g3}");
     }
 
     private static double RelativeError(float[] actual, float[] expected) =>
