@@ -1,4 +1,3 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
 using Vertebra.Ops;
 
@@ -118,7 +117,7 @@ public static class Backpropagation
                 return new(gradient, IsOurs: false);
             if (!slot.IsOurs || createGraph)
                 return new(Add(slot.Sum, gradient), IsOurs: true);
-            AddInPlace(slot.Sum, gradient);
+            Ops.Add.InPlace(slot.Sum, gradient);
             return slot;
         }
 
@@ -127,18 +126,4 @@ public static class Backpropagation
     }
 
     private static Tensor Add(Tensor a, Tensor b) => a + b;
-
-    private static void AddInPlace(Tensor sum, Tensor addend)
-    {
-        var target = sum.AsSpan<float>();
-        var source = addend.AsSpan<float>();
-        var vectors = MemoryMarshal.Cast<float, Vector<float>>(target);
-        var others = MemoryMarshal.Cast<float, Vector<float>>(source);
-        for (var i = 0; i < vectors.Length; i++)
-            vectors[i] += others[i];
-        for (var i = vectors.Length * Vector<float>.Count; i < target.Length; i++)
-            target[i] += source[i];
-        GC.KeepAlive(addend);
-        sum.MarkWritten();
-    }
 }

@@ -14,6 +14,14 @@ public sealed record Add : BinaryOp
         g.Needs(1) ? g.OutputGradient().SumTo(g.InputSpec(1).Shape) : null,
     ];
 
+    /// <summary>sum += addend, in place, for float32 tensors of one shape that nobody differentiates: sums of gradients.</summary>
+    internal static unsafe void InPlace(Tensor sum, Tensor addend)
+    {
+        Elementwise.Run(new Function(), sum.Pointer<float>(), addend.Pointer<float>(), sum.Pointer<float>(), sum.ElementCount);
+        GC.KeepAlive(addend);
+        sum.MarkWritten();
+    }
+
     private readonly struct Function : IBinaryOperator
     {
         public TVector Invoke<TVector>(TVector a, TVector b) where TVector : unmanaged, IVector<TVector> => a + b;

@@ -55,10 +55,41 @@ public sealed record CrossEntropy(float LabelSmoothing, LossReduction Reduction,
 
     public override Tensor?[] Gradient(GradientContext g)
     {
-        Tensor[] inputs = [g.OutputGradient(), g.Input(0), g.Input(1), g.Output(1), .. g.InputCount == 3 ? [g.Input(2)] : Array.Empty<Tensor>()];
-        if (g.InputCount == 3 && g.Needs(2))
+        var weights = g.InputCount == 3 ? g.Input(2) : null;
+        if (weights is not null && g.Needs(2))
             throw new VertebraException($"{Name}: class weights have no gradient; detach them");
-        return [new CrossEntropyGradient(this).Apply(inputs), null, .. g.InputCount == 3 ? [null] : Array.Empty<Tensor?>()];
+        var gradient = GradMode.IsEnabled ? GradientOfOps(g, weights)
+            : weights is null ? new CrossEntropyGradient(this).Apply(g.OutputGradient(), g.Input(0), g.Input(1), g.Output(1))
+            : new CrossEntropyGradient(this).Apply(g.OutputGradient(), g.Input(0), g.Input(1), g.Output(1), weights);
+        return weights is null ? [gradient, null] : [gradient, null, null];
+    }
+
+    private Tensor GradientOfOps(GradientContext g, Tensor? weights)
+    {
+        var samples = g.InputSpec(0).Shape.With(-1, 1);
+        var dy = Reduction == LossReduction.None ? g.OutputGradient().Reshape(samples) : g.OutputGradient();
+        return LossLines.GradientOfOps(g.Input(0), Distribution(g.InputSpec(0).Shape, g.Input(1), weights), dy);
+    }
+
+    /// <summary>What the fused op never writes down: the target distributions [..., C], weighted, smoothed and divided as the loss is.</summary>
+    private unsafe Tensor Distribution(Shape shape, Tensor targets, Tensor? weights)
+    {
+        var (result, classes) = (Tensor.Zeros(shape), shape[-1]);
+        var indices = targets.AsSpan<long>();
+        var values = result.AsSpan<float>();
+        var factors = weights is null ? null : weights.Pointer<float>();
+        var divisor = Reduction == LossReduction.Mean ? Divisor(targets.Pointer<long>(), factors, indices.Length) : 1;
+        for (var sample = 0; sample < indices.Length; sample++)
+        {
+            if (indices[sample] == IgnoreIndex)
+                continue;
+            var line = values.Slice(sample * classes, classes);
+            for (var c = 0; c < classes; c++)
+                line[c] = (float)(WeightOf(factors, c) * (((double)LabelSmoothing / classes) + (c == indices[sample] ? 1 - (double)LabelSmoothing : 0)) / divisor);
+        }
+        GC.KeepAlive(targets);
+        GC.KeepAlive(weights);
+        return result;
     }
 
     /// <summary>The sum of the weights of the targets that count.</summary>

@@ -36,6 +36,10 @@ internal sealed unsafe class LossLines(Tensor logits, Tensor statistics)
         new([checked((int)samples.ElementCount), 2], DType.Float32),
     ];
 
+    /// <summary>The gradient of -Σ t · log softmax(x) built of ops, for where it is to be differentiated again: (softmax · Σ t - t) · dy.</summary>
+    public static Tensor GradientOfOps(Tensor logits, Tensor targets, Tensor dy) =>
+        ((logits.Softmax() * targets.Sum([-1], keepAxes: true)) - targets) * dy;
+
     public static void Reduce(double[] losses, LossReduction reduction, double divisor, Tensor output)
     {
         var target = output.AsSpan<float>();

@@ -38,20 +38,21 @@ public sealed record SoftCrossEntropy(LossReduction Reduction) : Op
 
     public override Tensor?[] Gradient(GradientContext g) =>
     [
-        g.Needs(0) ? new SoftCrossEntropyGradient(Reduction).Apply(g.OutputGradient(), g.Input(0), g.Input(1), g.Output(1)) : null,
-        g.Needs(1) ? TargetGradient(g) : null,
+        !g.Needs(0) ? null
+        : GradMode.IsEnabled ? LossLines.GradientOfOps(g.Input(0), g.Input(1), PerSample(g))
+        : new SoftCrossEntropyGradient(Reduction).Apply(g.OutputGradient(), g.Input(0), g.Input(1), g.Output(1)),
+        g.Needs(1) ? -(g.Input(0).LogSoftmax() * PerSample(g)) : null,
     ];
 
-    private Tensor TargetGradient(GradientContext g)
+    private Tensor PerSample(GradientContext g)
     {
         var samples = g.InputSpec(0).Shape.With(-1, 1);
-        var dy = Reduction switch
+        return Reduction switch
         {
             LossReduction.None => g.OutputGradient().Reshape(samples),
             LossReduction.Sum => g.OutputGradient(),
             _ => g.OutputGradient() / samples.ElementCount,
         };
-        return -(g.Input(0).LogSoftmax() * dy);
     }
 }
 

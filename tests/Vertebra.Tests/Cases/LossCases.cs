@@ -55,7 +55,7 @@ public sealed class LossCases : IOpCases
             return reduction switch { LossReduction.None => losses, LossReduction.Sum => [losses.Sum()], _ => [losses.Average()] };
         }
         var op = new SoftCrossEntropy(reduction);
-        yield return new(op, [x, t], v => [Reference(v)]);
+        yield return new(op, [x, t], v => [Reference(v)]) { CheckSecondDerivative = true };
         var outputs = op.ApplyAll(x, t);
         yield return new(new SoftCrossEntropyGradient(reduction), [OpCases.Uniform(outputs[0].Shape, 4), x, t, outputs[1]],
             v => [[.. v[1].Select((_, i) => Slope(logits => Reference([logits, v[2]]).Zip(v[0], (loss, g) => loss * g).Sum(), v[1], i))]]) { CheckGradient = false };
@@ -80,7 +80,7 @@ public sealed class LossCases : IOpCases
         if (weighted)
             inputs = [.. inputs, OpCases.Uniform([classes], 3, 0.5f, 2)];
         // The weights carry no gradient, so the check sees them as constants only when there are none.
-        return new(op, inputs, x => [Entropy(op, x, classes)]) { CheckGradient = !weighted };
+        return new(op, inputs, x => [Entropy(op, x, classes)]) { CheckGradient = !weighted, CheckSecondDerivative = !weighted && classes is > 1 and < 8 };
     }
 
     private static OpCase EntropyGradient(CrossEntropy op, int classes, bool weighted)
