@@ -42,14 +42,9 @@ internal static unsafe class Broadcast
     private static void RunRows<TOperator>(TOperator op, float* a, float* b, float* target, BroadcastPlan plan) where TOperator : struct, IBinaryOperator
     {
         var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
-        plan.ForEachBlock((row, rows, column, columns) =>
-        {
-            for (var r = row; r < row + rows; r++)
-            {
-                Line(op, a + plan.Offset(0, r) + (aStep * column), aStep, b + plan.Offset(1, r) + (bStep * column), bStep,
-                    target + (r * plan.Inner) + column, columns);
-            }
-        });
+        plan.ForEachRun((row, rows, column, columns) =>
+            Rows(op, a + plan.Offset(0, row) + (aStep * column), plan.RowStride(0), aStep, b + plan.Offset(1, row) + (bStep * column), plan.RowStride(1), bStep,
+                target + (row * plan.Inner) + column, plan.Inner, rows, columns));
     }
 
     /// <summary>A full operand against a short one, [rows, width] with [width].</summary>
@@ -78,46 +73,53 @@ internal static unsafe class Broadcast
     }
 
     /// <summary>One line: a step of 0 repeats the operand's one element, 1 walks along it.</summary>
-    public static void Line<TOperator>(TOperator op, float* a, int aStep, float* b, int bStep, float* target, long count) where TOperator : struct, IBinaryOperator
+    public static void Line<TOperator>(TOperator op, float* a, int aStep, float* b, int bStep, float* target, long count) where TOperator : struct, IBinaryOperator =>
+        Rows(op, a, 0, aStep, b, 0, bStep, target, 0, 1, count);
+
+    private static void Rows<TOperator>(TOperator op, float* a, long aStride, int aStep, float* b, long bStride, int bStep, float* target, long stride, long rows, long columns)
+        where TOperator : struct, IBinaryOperator
     {
         switch (Simd.Level)
         {
-            case SimdLevel.Vector512: Line<TOperator, V512>(op, a, aStep, b, bStep, target, count); break;
-            case SimdLevel.Vector256: Line<TOperator, V256>(op, a, aStep, b, bStep, target, count); break;
-            case SimdLevel.Vector128: Line<TOperator, V128>(op, a, aStep, b, bStep, target, count); break;
-            default: Line<TOperator, V1>(op, a, aStep, b, bStep, target, count); break;
+            case SimdLevel.Vector512: Rows<TOperator, V512>(op, a, aStride, aStep, b, bStride, bStep, target, stride, rows, columns); break;
+            case SimdLevel.Vector256: Rows<TOperator, V256>(op, a, aStride, aStep, b, bStride, bStep, target, stride, rows, columns); break;
+            case SimdLevel.Vector128: Rows<TOperator, V128>(op, a, aStride, aStep, b, bStride, bStep, target, stride, rows, columns); break;
+            default: Rows<TOperator, V1>(op, a, aStride, aStep, b, bStride, bStep, target, stride, rows, columns); break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Line<TOperator, TVector>(TOperator op, float* a, int aStep, float* b, int bStep, float* target, long count)
+    private static void Rows<TOperator, TVector>(TOperator op, float* a, long aStride, int aStep, float* b, long bStride, int bStep, float* target, long stride, long rows, long columns)
         where TOperator : struct, IBinaryOperator
         where TVector : unmanaged, IVector<TVector>
     {
-        long i = 0;
-        var last = count - TVector.Count;
-        if (aStep == 0)
+        var last = columns - TVector.Count;
+        for (; rows > 0; rows--, a += aStride, b += bStride, target += stride)
         {
-            var x = TVector.Create(*a);
-            for (; i <= last; i += TVector.Count)
-                op.Invoke(x, bStep == 0 ? TVector.Create(*b) : TVector.Load(b + i)).Store(target + i);
+            long i = 0;
+            if (aStep == 0)
+            {
+                var x = TVector.Create(*a);
+                for (; i <= last; i += TVector.Count)
+                    op.Invoke(x, bStep == 0 ? TVector.Create(*b) : TVector.Load(b + i)).Store(target + i);
+            }
+            else if (bStep == 0)
+            {
+                var y = TVector.Create(*b);
+                for (; i <= last; i += TVector.Count)
+                    op.Invoke(TVector.Load(a + i), y).Store(target + i);
+            }
+            else
+            {
+                for (; i <= last; i += TVector.Count)
+                    op.Invoke(TVector.Load(a + i), TVector.Load(b + i)).Store(target + i);
+            }
+            var rest = (int)(columns - i);
+            if (rest <= 0)
+                continue;
+            var aRest = aStep == 0 ? TVector.Create(*a) : TVector.LoadFirst(a + i, rest);
+            var bRest = bStep == 0 ? TVector.Create(*b) : TVector.LoadFirst(b + i, rest);
+            op.Invoke(aRest, bRest).StoreFirst(target + i, rest);
         }
-        else if (bStep == 0)
-        {
-            var y = TVector.Create(*b);
-            for (; i <= last; i += TVector.Count)
-                op.Invoke(TVector.Load(a + i), y).Store(target + i);
-        }
-        else
-        {
-            for (; i <= last; i += TVector.Count)
-                op.Invoke(TVector.Load(a + i), TVector.Load(b + i)).Store(target + i);
-        }
-        var rest = (int)(count - i);
-        if (rest <= 0)
-            return;
-        var aRest = aStep == 0 ? TVector.Create(*a) : TVector.LoadFirst(a + i, rest);
-        var bRest = bStep == 0 ? TVector.Create(*b) : TVector.LoadFirst(b + i, rest);
-        op.Invoke(aRest, bRest).StoreFirst(target + i, rest);
     }
 }

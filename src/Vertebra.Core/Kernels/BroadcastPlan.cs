@@ -95,6 +95,23 @@ internal sealed class BroadcastPlan
         return strides.Length == 0 ? 0 : offset + (row * strides[0]);
     }
 
+    /// <summary>How far apart the rows that follow each other along the last outer axis are, in elements.</summary>
+    public long RowStride(int operand) => OuterRank == 0 ? 0 : _strides[((operand + 1) * OuterRank) - 1];
+
+    /// <summary>As <see cref="ForEachBlock"/>, in pieces whose rows are <see cref="RowStride"/> apart.</summary>
+    public void ForEachRun(Action<long, long, long, long> body)
+    {
+        long rowsPerPlane = OuterRank == 0 ? 1 : _outerSizes[^1];
+        ForEachBlock((row, rows, column, columns) =>
+        {
+            for (long end = row + rows, run; row < end; row += run)
+            {
+                run = Math.Min(end - row, rowsPerPlane - (row % rowsPerPlane));
+                body(row, run, column, columns);
+            }
+        });
+    }
+
     /// <summary>
     /// Calls <paramref name="body"/> for pieces of at most <see cref="Elementwise.PartSize"/> elements or one row that together are the whole,
     /// on several threads when there are many: (first row, number of rows, first element within the rows, number of elements).

@@ -32,7 +32,7 @@ public sealed class ArithmeticCases : IOpCases
             yield return Binary(new Multiply(), a, b, (x, y) => x * y);
         }
         // Large enough to be cut into parts.
-        foreach (var (a, b) in new (Shape, Shape)[] { ([40_001], [40_001]), ([9001, 5], [5]), ([5], [9001, 5]), ([300, 200], [300, 1]), ([2, 40_001], [2, 1]), ([70, 600], [600]), ([2, 100, 300], [2, 1, 300]) })
+        foreach (var (a, b) in new (Shape, Shape)[] { ([40_001], [40_001]), ([9001, 5], [5]), ([5], [9001, 5]), ([300, 200], [300, 1]), ([2, 40_001], [2, 1]), ([70, 600], [600]), ([2, 100, 300], [2, 1, 300]), ([3, 2000, 7], [3, 1, 7]), ([3, 2000, 7], [1, 2000, 1]), ([2, 3, 40, 5, 33], [3, 1, 5, 1]) })
             yield return Binary(new Subtract(), a, b, (x, y) => x - y) with { CheckGradient = false };
     }
 
