@@ -173,15 +173,13 @@ public sealed record Conv2dWeightGradient(int KernelH, int KernelW) : Convolutio
 }
 
 /// <summary>
-/// The packed forms of one weight, kept from its second use on: weights that are computed for one call (standardised ones) are
-/// never seen again. Weights in training change with every step, and their packed forms would double their memory, so those
-/// are packed for each call instead.
+/// The packed forms of one weight, made when first asked for. Weights in training change with every step, and their packed
+/// forms would double their memory, so those are packed for each call instead.
 /// </summary>
 internal sealed class PackedConvolution
 {
     private PackedConvWeights? _forward;
     private PackedConvWeights? _transposed;
-    private bool _wasUsed;
 
     /// <summary>The kept packed form of this weight, or null when it is to be packed for this call only.</summary>
     public static unsafe PackedConvWeights? Of(Tensor weight, in ConvShape sizes, ConvUse use)
@@ -190,11 +188,6 @@ internal sealed class PackedConvolution
         if (weight.RequiresGrad && (GradMode.IsEnabled || use == ConvUse.InputGradient))
             return null;
         var kept = weight.Derived(_ => new PackedConvolution());
-        if (!kept._wasUsed)
-        {
-            kept._wasUsed = true;
-            return null;
-        }
         ref var slot = ref use == ConvUse.Forward ? ref kept._forward : ref kept._transposed;
         if (slot is not { } packed)
         {
