@@ -112,9 +112,11 @@ public sealed class MainJobTests : IDisposable
         if (OnnxRuntime.Unavailable is not null)
             return;
         var photo = SharedData.PathOf("data/imagenet-sample/images/n01558993_robin.JPEG");
-        CommandLine.Run(_folder.Path, "export", "resnet18", "-o", "plain.onnx").Succeeded();
-        CommandLine.Run(_folder.Path, "export", "resnet18", "-o", "folded.onnx", "--fold-bn").Succeeded();
         var network = Vertebra.Zoo.Models.Create("resnet18");
+        Directory.CreateDirectory(_folder["run"]);
+        NetworkFiles.Save(network, network.Description, _folder["run/model.safetensors"]);
+        CommandLine.Run(_folder.Path, "export", "run", "-o", "plain.onnx").Succeeded();
+        CommandLine.Run(_folder.Path, "export", "run", "-o", "folded.onnx", "--fold-bn").Succeeded();
         var input = new InputTransform(NetworkPreprocessing.Of(network.Description.Config, "resnet18")).Apply(ImageDecoder.Decode(photo));
         using var off = GradMode.Off();
         var expected = network.Forward(input).ToArray<float>();
