@@ -30,7 +30,9 @@ internal static unsafe class Tiles
         for (var tiles = Count<TVector>(rows, columns); tiles > 0; tiles--)
         {
             var height = (rows + tiles - 1) / tiles;
-            if (prefetch)
+            if (accumulate)
+                Prefetch.Rows((byte*)(c + height * ldc), height, job->TargetStride, columns * TVector.Count * sizeof(float));
+            else if (prefetch)
                 Prefetch.Rows((byte*)c, height, job->TargetStride, columns * TVector.Count * sizeof(float));
             RunTile<TVector, TOrder>(job, height, columns, (byte*)a, (byte*)b, accumulate ? c : start, c);
             rows -= height;

@@ -14,6 +14,10 @@ internal unsafe struct WeightGradient
     private const long SmallestPart = 1 << 20;
     private const int WantedParts = 32;
 
+    // Pixels a multiple of this many bytes apart fall on few sets of the first-level cache: where no taps share them, they are
+    // copied closer together.
+    private const int AwkwardStride = 1024;
+
     // Input channels of a block of the result.
     private const int SmallestBlock = 56;
 
@@ -27,6 +31,8 @@ internal unsafe struct WeightGradient
     private readonly TapGrid _taps;
     private readonly bool _merged;
 
+    private readonly bool _isAwkward;
+
     // Rows of the result for each tap, and taps, as seen after merging.
     private readonly int _depth, _tapColumns;
 
@@ -39,6 +45,7 @@ internal unsafe struct WeightGradient
         _dy = dy;
         _taps = TapGrid.Forward(_shape);
         _merged = shape.GroupC < FewChannels && shape.KW > 1 && shape.DilationW == 1;
+        _isAwkward = shape is { KH: 1, KW: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0, Groups: 1 } && shape.C * sizeof(float) % AwkwardStride == 0;
         (_depth, _tapColumns) = _merged ? (shape.KW * shape.GroupC, 1) : (shape.GroupC, shape.KW);
     }
 
@@ -52,11 +59,10 @@ internal unsafe struct WeightGradient
         var work = _shape.MultiplyAccumulates;
         var wanted = (int)Math.Clamp(work / SmallestPart, 1, WantedParts);
         var chunks = (int)Math.Clamp(PartialBytes / sizeof(float) / size, 1, Math.Min(rows, wanted));
-        // Too few chunks: cut the result, first by panels and kernel rows, then by input channels.
-        var units = _shape.Groups * panels * _shape.KH;
+        // Too few chunks: cut the result, first by input channels, so that few parts read the same pixels, then by panels and kernel rows.
         var slices = (wanted + chunks - 1) / chunks;
-        var blocks = Math.Clamp(slices / units, 1, (_depth + SmallestBlock - 1) / SmallestBlock);
-        units *= blocks;
+        var blocks = Math.Clamp(slices, 1, (_depth + SmallestBlock - 1) / SmallestBlock);
+        var units = blocks * _shape.Groups * panels * _shape.KH;
         slices = Math.Min(slices, units);
         using var partial = Scratch.Take(size * chunks);
         var sums = partial.Pointer;
@@ -71,13 +77,13 @@ internal unsafe struct WeightGradient
         Workers.Run(_shape.Groups * panels, part => self.AddUp<TVector>(part, sums, chunks, size, dw));
     }
 
-    // A run of units of the result; unit = (panel · KH + kernel row) · Blocks + block of input channels.
+    // A run of units of the result; unit = (block of input channels · panels of all groups + panel) · KH + kernel row.
     private readonly record struct Slice(int First, int End, int Blocks);
 
     // Output rows of all images, counted through: row = image · OH + y.
     private readonly void RunChunk<TVector>(int firstRow, int endRow, Slice slice, float* sums) where TVector : unmanaged, IVector<TVector>
     {
-        var rowBytes = (long)_shape.W * _shape.C * _shape.StrideH * sizeof(float);
+        var rowBytes = (long)_shape.W * _shape.C * _shape.StrideH * sizeof(float) / slice.Blocks;
         var bandRows = (int)Math.Clamp(BandBytes / rowBytes, 1, Math.Max(1, endRow - firstRow));
         using var table = Scratch.Take(bandRows * 6L);
         var accumulate = false;
@@ -95,38 +101,95 @@ internal unsafe struct WeightGradient
     private readonly void RunBand<TVector>(int firstRow, int endRow, Slice slice, float* sums, bool accumulate, nint* table)
         where TVector : unmanaged, IVector<TVector>
     {
-        if (!_merged || firstRow == endRow)
+        var unitsPerBlock = _shape.Groups * Panels.Count<TVector>(_shape.GroupOC) * _shape.KH;
+        for (var unit = slice.First; unit < slice.End;)
         {
-            RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, new Input(_x, _shape.C, 0, 0, _shape.GroupC));
-            return;
+            var block = unit / unitsPerBlock;
+            var end = Math.Min(slice.End, (block + 1) * unitsPerBlock);
+            var firstDepth = (int)((long)_depth * block / slice.Blocks);
+            var depth = (int)((long)_depth * (block + 1) / slice.Blocks) - firstDepth;
+            RunBlock<TVector>(
+                firstRow, endRow, unit - block * unitsPerBlock, end - block * unitsPerBlock, firstDepth, depth, sums, accumulate, table);
+            unit = end;
         }
-        var unitsPerGroup = Panels.Count<TVector>(_shape.GroupOC) * _shape.KH * slice.Blocks;
-        var firstGroup = slice.First / unitsPerGroup;
-        var groups = (slice.End - 1) / unitsPerGroup + 1 - firstGroup;
-        var y = firstRow % _oh;
-        var rows = (endRow - 1 - firstRow) * _shape.StrideH + (_taps.Rows - 1) * _taps.Vertical.Step + 1;
-        var (firstColumn, endColumn) = _taps.Horizontal.Reach(_ow, _shape.StrideW);
-        var columns = endColumn - firstColumn;
-        using var padded = Scratch.Take((long)rows * columns * groups * _shape.GroupC);
-        var image = _x + (nint)(firstRow / _oh) * _shape.H * _shape.W * _shape.C + firstGroup * _shape.GroupC;
-        ImageBand.Copy(
-            image, _shape.H, _shape.W, _shape.C, groups, _shape.GroupC, y * _shape.StrideH + _taps.Vertical.First, rows, firstColumn, columns,
-            padded.Pointer);
-        var input = new Input(padded.Pointer, _shape.GroupC, columns, firstGroup, (nint)rows * columns * _shape.GroupC);
-        RunRows<TVector>(firstRow, endRow, slice, sums, accumulate, table, input);
     }
 
-    // Where the input is read: the tensor itself, or (PaddedWidth > 0) a padded copy of the rows in question; distances in numbers.
-    private readonly struct Input(float* start, int pixel, int paddedWidth, int firstGroup, nint groupStep)
+    // A unit is panel · KH + kernel row here. Chooses how the input is read.
+    private readonly void RunBlock<TVector>(
+        int firstRow, int endRow, int firstUnit, int endUnit, int firstDepth, int depth, float* sums, bool accumulate, nint* table)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        if (_merged && firstRow < endRow)
+        {
+            var unitsPerGroup = Panels.Count<TVector>(_shape.GroupOC) * _shape.KH;
+            var firstGroup = firstUnit / unitsPerGroup;
+            var groups = (endUnit - 1) / unitsPerGroup + 1 - firstGroup;
+            var y = firstRow % _oh;
+            var rows = (endRow - 1 - firstRow) * _shape.StrideH + (_taps.Rows - 1) * _taps.Vertical.Step + 1;
+            var (firstColumn, endColumn) = _taps.Horizontal.Reach(_ow, _shape.StrideW);
+            var columns = endColumn - firstColumn;
+            using var padded = Scratch.Take((long)rows * columns * groups * _shape.GroupC);
+            var image = _x + (nint)(firstRow / _oh) * _shape.H * _shape.W * _shape.C + firstGroup * _shape.GroupC;
+            ImageBand.Copy(
+                image, _shape.H, _shape.W, _shape.C, groups, _shape.GroupC, y * _shape.StrideH + _taps.Vertical.First, rows, firstColumn, columns,
+                padded.Pointer);
+            var input = new Input(padded.Pointer, _shape.GroupC, _shape.StrideW * _shape.GroupC)
+            {
+                FirstGroup = firstGroup, GroupStep = (nint)rows * columns * _shape.GroupC,
+                OutputRow = (nint)_shape.StrideH * columns * _shape.GroupC, TapRow = (nint)_taps.Vertical.Step * columns * _shape.GroupC,
+            };
+            RunRows<TVector>(firstRow, endRow, firstUnit, endUnit, firstDepth, depth, sums, accumulate, table, input);
+        }
+        else if (_isAwkward && endUnit - firstUnit > 2 && firstRow < endRow)
+        {
+            var pixel = (depth + 15) / 16 * 16 + 16;
+            using var compact = Scratch.Take((long)(endRow - firstRow) * _ow * pixel);
+            for (var row = firstRow; row < endRow; row++)
+            {
+                var from = _x + ((nint)(row / _oh) * _shape.H + row % _oh * _shape.StrideH) * _shape.W * _shape.C + firstDepth;
+                CopyChannels<TVector>(from, _ow, _shape.StrideW * _shape.C, depth, compact.Pointer + (nint)(row - firstRow) * _ow * pixel, pixel);
+            }
+            var input = new Input(compact.Pointer - firstDepth, pixel, pixel) { OutputRow = (nint)_ow * pixel };
+            RunRows<TVector>(firstRow, endRow, firstUnit, endUnit, firstDepth, depth, sums, accumulate, table, input);
+        }
+        else
+        {
+            var input = new Input(_x, _shape.C, _shape.StrideW * _shape.C) { GroupStep = _shape.GroupC };
+            RunRows<TVector>(firstRow, endRow, firstUnit, endUnit, firstDepth, depth, sums, accumulate, table, input);
+        }
+    }
+
+    // Channels are copied in whole vectors where the row has them.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void CopyChannels<TVector>(float* from, int pixels, int fromStride, int depth, float* to, int toStride)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        var vectors = depth / TVector.Count * TVector.Count;
+        for (; pixels > 0; pixels--, from += fromStride, to += toStride)
+        {
+            for (var i = 0; i < vectors; i += TVector.Count)
+                TVector.Load(from + i).Store(to + i);
+            for (var i = vectors; i < depth; i++)
+                to[i] = from[i];
+        }
+    }
+
+    // Where the input is read: the tensor itself, or (OutputRow > 0) a copy of what the rows in question need; distances in numbers,
+    // between pixels, between the pixels under neighbouring outputs, groups, output rows and tap rows.
+    private readonly struct Input(float* start, int pixel, int step)
     {
         public int Pixel { get; } = pixel;
-        public int PaddedWidth { get; } = paddedWidth;
-        public float* Group(int group) => start + (group - firstGroup) * groupStep;
+        public int Step { get; } = step;
+        public int FirstGroup { get; init; }
+        public nint GroupStep { get; init; }
+        public nint OutputRow { get; init; }
+        public nint TapRow { get; init; }
+        public float* Group(int group) => start + (group - FirstGroup) * GroupStep;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void RunRows<TVector>(
-        int firstRow, int endRow, Slice slice, float* sums, bool accumulate, nint* table, Input input)
+        int firstRow, int endRow, int firstUnit, int endUnit, int firstDepth, int depth, float* sums, bool accumulate, nint* table, Input input)
         where TVector : unmanaged, IVector<TVector>
     {
         var panels = Panels.Count<TVector>(_shape.GroupOC);
@@ -139,13 +202,11 @@ internal unsafe struct WeightGradient
         var lastLanes = _shape.GroupOC - (panels - 1) * Panels.Width<TVector>();
         var lastWidth = Panels.PaddedWidth<TVector>(lastLanes);
         using var packed = Scratch.Take(lastLanes < lastWidth ? (long)capacity * _ow * lastWidth : 0);
-        var job = new TileJob { DepthStride = (nint)_shape.StrideW * input.Pixel * sizeof(float), TapOffsets = inputs };
+        var job = new TileJob { DepthStride = (nint)input.Step * sizeof(float), TapOffsets = inputs };
         var packedPanel = -1;
-        for (var unit = slice.First; unit < slice.End; unit++)
+        for (var unit = firstUnit; unit < endUnit; unit++)
         {
-            var block = unit % slice.Blocks;
-            var i = unit / slice.Blocks % _shape.KH;
-            var panel = unit / slice.Blocks / _shape.KH;
+            var (panel, i) = (unit / _shape.KH, unit % _shape.KH);
             var group = panel / panels;
             var lane = panel % panels * Panels.Width<TVector>();
             var lanes = Math.Min(Panels.Width<TVector>(), _shape.GroupOC - lane);
@@ -160,8 +221,6 @@ internal unsafe struct WeightGradient
             job.BStride = (isPacked ? width : _shape.OC) * sizeof(float);
             job.TapOffsetsB = isPacked ? packedOutputs : outputs;
             job.Taps = FillTable(i, firstRow, endRow, input, width, inputs, outputs, packedOutputs);
-            var firstDepth = (int)((long)_depth * block / slice.Blocks);
-            var depth = (int)((long)_depth * (block + 1) / slice.Blocks) - firstDepth;
             var x = input.Group(group) + firstDepth;
             var panelSums = sums + group * k * Panels.PaddedColumns<TVector>(_shape.GroupOC) + lane * k;
             for (var j = 0; j < _tapColumns; j++)
@@ -187,8 +246,8 @@ internal unsafe struct WeightGradient
         {
             var image = row / _oh;
             var input = (row - image * _oh) * _shape.StrideH + _taps.Vertical.First + i * _taps.Vertical.Step;
-            if (from.PaddedWidth > 0)
-                inputs[count] = ((nint)(row - firstRow) * _shape.StrideH + i * _taps.Vertical.Step) * from.PaddedWidth * from.Pixel * sizeof(float);
+            if (from.OutputRow > 0)
+                inputs[count] = ((row - firstRow) * from.OutputRow + i * from.TapRow) * sizeof(float);
             else if (input >= 0 && input < _shape.H)
                 inputs[count] = ((nint)image * _shape.H + input) * _shape.W * _shape.C * sizeof(float);
             else

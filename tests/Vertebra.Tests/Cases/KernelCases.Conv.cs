@@ -52,6 +52,9 @@ public static unsafe partial class KernelCases
         yield return new(1, 62, 41, 20, 36, 5, 4) { StrideH = 3, StrideW = 2, PadTop = 2, PadLeft = 1, PadBottom = 1, PadRight = 2, Groups = 2 };
         yield return new(1, 7, 7, 130, 260, 3, 3) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(2, 60, 60, 3, 16, 3, 3) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
+        yield return new(3, 7, 7, 512, 104, 1, 1);
+        yield return new(2, 7, 8, 256, 130, 1, 1) { StrideH = 2, StrideW = 3 };
+        yield return new(3, 6, 5, 256, 70, 3, 3) { StrideH = 2, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(4, 32, 32, 64, 64, 3, 3) { Groups = 64, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         // Anything else.
         var random = new Random(20261120);
