@@ -19,7 +19,7 @@ internal static unsafe class MatMul
 
     // With no more rows than this, B is read once and packing it would cost more than it saves.
     private const int RowsWithoutPacking = 28;
-    private const int RowsByDotProducts = 4;
+    private const int RowsByDotProducts = 12;
 
     /// <summary>C [m, n] (+)= op(A) [m, k] · op(B) [k, n] (+ bias [n]).</summary>
     /// <remarks>
@@ -149,36 +149,64 @@ internal static unsafe class MatMul
                 packed, firstRow, endRow - firstRow, (int)((long)panels * group / panelGroups), (int)((long)panels * (group + 1) / panelGroups));
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        // Rows of A a multiple of this many bytes apart fall on the same sets of the first-level cache and drive each other out.
+        private const int AwkwardStride = 4096;
+        private const int PanelsWorthCopying = 4;
+
         private void RunPart<TVector>(float* packed, int firstRow, int rows, int firstPanel, int endPanel)
             where TVector : unmanaged, IVector<TVector>
         {
-            var stripBytes = (long)Math.Min(k, DepthBlock) * (endPanel - firstPanel) * Panels.Width<TVector>() * sizeof(float);
-            if (packed == null || stripBytes > PanelsInCacheBytes || k > DepthBlock)
+            var block = a + (transA ? firstRow : (nint)firstRow * lda);
+            if (lda * sizeof(float) % AwkwardStride != 0 || rows < 4 || endPanel - firstPanel < PanelsWorthCopying)
             {
-                RunStrip<TVector>(packed, firstRow, rows, firstPanel, endPanel, default);
+                RunStrips<TVector>(packed, block, lda, firstRow, rows, firstPanel, endPanel);
+                return;
+            }
+            var (lines, length) = transA ? (k, rows) : (rows, k);
+            var stride = (length + 15) / 16 * 16 + 16;
+            using var copy = Scratch.Take((long)lines * stride);
+            for (var line = 0; line < lines; line++)
+                new ReadOnlySpan<float>(block + (nint)line * lda, length).CopyTo(new Span<float>(copy.Pointer + (nint)line * stride, length));
+            RunStrips<TVector>(packed, copy.Pointer, stride, firstRow, rows, firstPanel, endPanel);
+        }
+
+        // block is A from the part's first row on.
+        private void RunStrips<TVector>(float* packed, float* block, int stride, int firstRow, int rows, int firstPanel, int endPanel)
+            where TVector : unmanaged, IVector<TVector>
+        {
+            var panelBytes = (long)k * (endPanel - firstPanel) * Panels.Width<TVector>() * sizeof(float);
+            if (packed == null || panelBytes > PanelsInCacheBytes || k > DepthBlock)
+            {
+                RunStrip<TVector>(packed, block, stride, firstRow, rows, firstPanel, endPanel, default);
                 return;
             }
             // All panels stay in the cache: go down A and C once, a strip of rows at a time, with the next rows of A on their way.
             var strip = 2 * TileKernel.MaxRows<TVector>(2);
             for (var row = 0; row < rows; row += strip)
             {
-                var next = transA ? default : new Prefetch(a + (nint)(firstRow + row + strip) * lda, (nint)Math.Clamp(rows - row - strip, 0, strip) * lda * sizeof(float));
-                RunStrip<TVector>(packed, firstRow + row, Math.Min(strip, rows - row), firstPanel, endPanel, next);
+                var height = Math.Min(strip, rows - row);
+                var rowStep = transA ? 1 : (nint)stride;
+                var next = transA ? default : new Prefetch(block + (row + height) * rowStep, Math.Min(strip, rows - row - height) * rowStep * sizeof(float));
+                RunStrip<TVector>(packed, block + row * rowStep, stride, firstRow + row, height, firstPanel, endPanel, next);
             }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void RunStrip<TVector>(float* packed, int firstRow, int rows, int firstPanel, int endPanel, Prefetch next)
+        private void RunStrip<TVector>(
+            float* packed, float* block, int stride, int firstRow, int rows, int firstPanel, int endPanel, Prefetch next)
             where TVector : unmanaged, IVector<TVector>
         {
             nint noOffset = 0;
-            var job = new TileJob { Taps = 1, TapOffsets = &noOffset };
+            var job = new TileJob
+            {
+                Taps = 1, TapOffsets = &noOffset, RowStride = (nint)stride * sizeof(float), DepthStride = (nint)stride * sizeof(float),
+            };
             var width = Panels.Width<TVector>();
             next.Spread(endPanel - firstPanel);
             for (var depth0 = 0; depth0 == 0 || depth0 < k; depth0 += DepthBlock)
             {
                 job.Depth = Math.Min(DepthBlock, k - depth0);
+                var left = block + (transA ? (nint)depth0 * stride : depth0);
                 for (var panel = firstPanel; panel < endPanel; panel++)
                 {
                     next.Go();
@@ -190,41 +218,34 @@ internal static unsafe class MatMul
                     var adding = accumulate || depth0 > 0;
                     if (packed != null)
                     {
-                        RunRows<TVector>(&job, firstRow, rows, depth0, lanes, packed + (nint)column * k + (nint)depth0 * padded, padded, panelBias, target, adding);
+                        job.BStride = padded * sizeof(float);
+                        RunTiles<TVector>(&job, rows, lanes, left, packed + (nint)column * k + (nint)depth0 * padded, panelBias, target, adding);
                     }
                     else if (lanes == padded)
                     {
-                        RunRows<TVector>(&job, firstRow, rows, depth0, lanes, b + (nint)depth0 * ldb + column, ldb, panelBias, target, adding);
+                        job.BStride = (nint)ldb * sizeof(float);
+                        RunTiles<TVector>(&job, rows, lanes, left, b + (nint)depth0 * ldb + column, panelBias, target, adding);
                     }
                     else
                     {
                         // The last columns of an unpacked B: a vector load would pass the end of the row.
                         using var edge = Scratch.Take((long)job.Depth * padded);
                         Panels.Pack<TVector>(0, job.Depth, lanes, b + (nint)depth0 * ldb + column, ldb, false, edge.Pointer);
-                        RunRows<TVector>(&job, firstRow, rows, depth0, lanes, edge.Pointer, padded, panelBias, target, adding);
+                        job.BStride = padded * sizeof(float);
+                        RunTiles<TVector>(&job, rows, lanes, left, edge.Pointer, panelBias, target, adding);
                     }
                 }
             }
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void RunRows<TVector>(
-            TileJob* job, int firstRow, int rows, int depth0, int lanes, float* panel, int panelStride, float* panelBias, float* target, bool adding)
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private void RunTiles<TVector>(TileJob* job, int rows, int lanes, float* left, float* panel, float* panelBias, float* target, bool adding)
             where TVector : unmanaged, IVector<TVector>
         {
-            job->BStride = (nint)panelStride * sizeof(float);
             if (transA)
-            {
-                job->DepthStride = (nint)lda * sizeof(float);
-                Tiles.Run<TVector, AcrossDepth>(
-                    job, rows, sizeof(float), lanes, a + (nint)depth0 * lda + firstRow, panel, panelBias, target, ldc, adding);
-            }
+                Tiles.Run<TVector, AcrossDepth>(job, rows, sizeof(float), lanes, left, panel, panelBias, target, ldc, adding);
             else
-            {
-                job->RowStride = (nint)lda * sizeof(float);
-                Tiles.Run<TVector, AlongDepth>(
-                    job, rows, job->RowStride, lanes, a + (nint)firstRow * lda + depth0, panel, panelBias, target, ldc, adding);
-            }
+                Tiles.Run<TVector, AlongDepth>(job, rows, job->RowStride, lanes, left, panel, panelBias, target, ldc, adding);
         }
     }
 }

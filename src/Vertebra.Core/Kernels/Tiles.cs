@@ -65,6 +65,7 @@ internal static unsafe class Tiles
         where TOrder : ITileOrder
     {
         var width = columns * TVector.Count;
+        var last = width - TVector.Count;
         var copy = stackalloc float[14 * 32];
         job->TargetStride = width * sizeof(float);
         job->SourceStride = accumulate ? job->TargetStride : 0;
@@ -73,14 +74,19 @@ internal static unsafe class Tiles
             var height = (rows + tiles - 1) / tiles;
             for (var row = 0; row < height && (accumulate || row == 0); row++)
             {
-                for (var lane = 0; lane < width; lane++)
-                    copy[row * width + lane] = lane >= lanes ? 0 : accumulate ? c[row * ldc + lane] : bias != null ? bias[lane] : 0;
+                var from = accumulate ? c + row * ldc : bias != null ? bias : job->Zeros;
+                var line = copy + row * width;
+                if (columns == 2)
+                    TVector.Load(from).Store(line);
+                TVector.LoadFirst(from + last, lanes - last).Store(line + last);
             }
             RunTile<TVector, TOrder>(job, height, columns, a, b, copy, copy);
             for (var row = 0; row < height; row++)
             {
-                for (var lane = 0; lane < lanes; lane++)
-                    c[row * ldc + lane] = copy[row * width + lane];
+                var line = copy + row * width;
+                if (columns == 2)
+                    TVector.Load(line).Store(c + row * ldc);
+                TVector.Load(line + last).StoreFirst(c + row * ldc + last, lanes - last);
             }
             rows -= height;
             a += height * rowStep;
