@@ -51,8 +51,8 @@ internal static class TrainVerb
     private static int Run(ParseResult parsed, Dictionary<TrainingOption, Option> flags, string? resume, string? config, CancellationToken stop)
     {
         var given = flags.Where(f => parsed.GetResult(f.Value) is { Implicit: false }).ToList();
-        if (resume is not null && (given.Any(g => g.Key.Name is not ("threads" or "workers" or "log-interval")) || config is not null))
-            throw new VertebraException("--resume takes the run's own options; only --threads, --workers and --log-interval may be given with it");
+        if (resume is not null && (given.Any(g => g.Key.Name is not ("threads" or "log-interval")) || config is not null))
+            throw new VertebraException("--resume takes the run's own options; only --threads and --log-interval may be given with it");
         var options = new TrainingOptions();
         if (config is not null)
             ArgsFile.ReadFile(config, options);
