@@ -25,7 +25,7 @@ internal static class TrainingProcess
         var options = SmallRun.Options;
         options.RecoveryInterval = 1;
         Console.Out.Flush();
-        var result = new Trainer(SmallRun.Setup(folder, options, new LineProgress(Console.Out, 1, "top1"))).Run();
+        var result = new Trainer(SmallRun.Setup(folder, options, new PacedLines())).Run();
         Console.WriteLine(result.IsComplete ? "complete" : "interrupted");
         return 0;
     }
@@ -48,6 +48,26 @@ internal static class TrainingProcess
             Progress = new MemoryPrinter(),
         }).Run();
         return 0;
+    }
+
+    /// <summary>A line for every batch, and a pause after it: on a fast machine the run would be over before anyone could kill it.</summary>
+    private sealed class PacedLines : ITrainingProgress
+    {
+        private readonly LineProgress _lines = new(Console.Out, 1, "top1");
+
+        public void Trained(in TrainStep step)
+        {
+            _lines.Trained(step);
+            Thread.Sleep(50);
+        }
+
+        public void Evaluated(in EvaluationStep step) => _lines.Evaluated(step);
+
+        public void EvaluationFinished(EvaluationResult result, bool isEma) => _lines.EvaluationFinished(result, isEma);
+
+        public void EpochFinished(EpochRow row, BestEpoch? best) => _lines.EpochFinished(row, best);
+
+        public void Note(string message) => _lines.Note(message);
     }
 
     private sealed class MemoryPrinter : ITrainingProgress

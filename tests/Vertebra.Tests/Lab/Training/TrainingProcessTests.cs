@@ -15,7 +15,7 @@ public class TrainingProcessTests
         new Trainer(SmallRun.Setup(whole)).Run();
         var path = place["killed"];
         var kills = 0;
-        foreach (var (lines, delay) in new[] { (1, 0), (3, 3), (4, 11), (2, 7), (5, 1), (9, 20), (6, 5), (3, 14) })
+        foreach (var (lines, delay) in new[] { (1, 30), (3, 3), (4, 11), (3, 7), (2, 41), (3, 16), (4, 5), (3, 24) })
             kills += await KillAfter(path, lines, delay) ? 1 : 0;
         using var last = TrainingProcess.Start("--train", path);
         var output = await last.StandardOutput.ReadToEndAsync();
