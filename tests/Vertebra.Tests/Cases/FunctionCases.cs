@@ -22,6 +22,18 @@ public sealed class FunctionCases : IOpCases
         (new Erf(), Erf, -3, 3),
         (new Sin(), Math.Sin, -4, 4),
         (new Cos(), Math.Cos, -4, 4),
+        (new Floor(), Math.Floor, 2.1f, 2.9f),
+        (new Ceil(), Math.Ceiling, -2.9f, -2.1f),
+        (new Round(), x => Math.Round(x, MidpointRounding.ToEven), 1.6f, 2.4f),
+        (new Trigonometric(TrigonometricFunction.Tan), Math.Tan, -1, 1),
+        (new Trigonometric(TrigonometricFunction.Asin), Math.Asin, -0.8f, 0.8f),
+        (new Trigonometric(TrigonometricFunction.Acos), Math.Acos, -0.8f, 0.8f),
+        (new Trigonometric(TrigonometricFunction.Atan), Math.Atan, -3, 3),
+        (new Trigonometric(TrigonometricFunction.Sinh), Math.Sinh, -2, 2),
+        (new Trigonometric(TrigonometricFunction.Cosh), Math.Cosh, -2, 2),
+        (new Trigonometric(TrigonometricFunction.Asinh), x => Math.Log(x + Math.Sqrt((x * x) + 1)), -2, 2),
+        (new Trigonometric(TrigonometricFunction.Acosh), x => Math.Log(x + Math.Sqrt((x * x) - 1)), 1.5f, 4),
+        (new Trigonometric(TrigonometricFunction.Atanh), x => Math.Log((1 + x) / (1 - x)) / 2, -0.8f, 0.8f),
         (new Clamp(-5, 5), x => x, -4, 4),
         (new Clamp(-5, 1), _ => 1, 2, 4),
         (new Clamp(float.NegativeInfinity, 0.25f), x => x, -2, 0.2f),
@@ -32,7 +44,7 @@ public sealed class FunctionCases : IOpCases
         foreach (var (op, f, low, high) in Table)
         {
             foreach (var n in OpCases.Lengths)
-                yield return new(op, [OpCases.Uniform([n], 1, low, high)], x => [Array.ConvertAll(x[0], v => f(v))]) { CheckSecondDerivative = n is > 0 and < 20 && op is not (Sign or Pow { Exponent: 0 }) }; // those have the constant slope 0
+                yield return new(op, [OpCases.Uniform([n], 1, low, high)], x => [Array.ConvertAll(x[0], v => f(v))]) { CheckSecondDerivative = n is > 0 and < 20 && op is not (Sign or Floor or Ceil or Round or Pow { Exponent: 0 }) }; // those have the constant slope 0
             yield return new(op, [OpCases.Uniform([40_001], 1, low, high)], x => [Array.ConvertAll(x[0], v => f(v))]) { CheckGradient = false };
         }
         foreach (var n in OpCases.Lengths)
@@ -42,6 +54,16 @@ public sealed class FunctionCases : IOpCases
         }
         foreach (var c in Extremes([2, 3], [3]).Concat(Extremes([2, 1], [1, 3])).Concat(Sums([2, 3, 4], -2)).Concat(Sums([2, 3, 300], 1)).Concat(Drops([3, 20_000])))
             yield return c with { CheckGradient = c.Inputs[0].ElementCount < 100 };
+        float[] halves = [-2.5f, -1.5f, -0.7f, -0.5f, -0.2f, 0, 0.2f, 0.5f, 0.7f, 1.5f, 2.5f, 7, -7, 1e9f, -1e30f, float.PositiveInfinity];
+        yield return new(new Floor(), [Tensor.From(halves)], x => [Array.ConvertAll(x[0], Math.Floor)]) { CheckGradient = false };
+        yield return new(new Ceil(), [Tensor.From(halves)], x => [Array.ConvertAll(x[0], Math.Ceiling)]) { CheckGradient = false };
+        yield return new(new Round(), [Tensor.From(halves)], x => [Array.ConvertAll(x[0], v => Math.Round(v))]) { CheckGradient = false };
+        foreach (var (a, b) in new (Shape, Shape)[] { ([7], [7]), ([2, 3], [3]), ([2, 1], [1, 17]), ([], [4]), ([0, 3], [3]) })
+        {
+            yield return new(new Power(), [OpCases.Uniform(a, 1, 0.5f, 2), OpCases.Uniform(b, 2, -2, 2)],
+                x => [Naive.Broadcast(x[0], a, x[1], b, Shape.Broadcast(a, b, "case"), Math.Pow)]) { CheckSecondDerivative = a.ElementCount is > 0 and < 9 && b.ElementCount < 9 };
+        }
+        yield return new(new Power(), [Tensor.From([-2f, -2, 0, 0, 3, 3]), Tensor.From([3f, -2, 2, 0, 0, -1])], _ => [[-8, 0.25, 0, 1, 1, 1.0 / 3]]) { CheckGradient = false };
         var nan = Tensor.From([1, float.NaN, 3, float.NaN, float.NegativeInfinity, float.NegativeInfinity, 2, 5, 5, 5], [2, 5]);
         yield return new(new ArgMax(1), [nan], _ => [[1, 2]]);
         yield return new(new ArgMax(0), [nan], _ => [[0, 0, 1, 0, 1]]);
