@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.Globalization;
+using Vertebra.Graphs;
 using Vertebra.Kernels;
 using Vertebra.Lab.Data;
 using Vertebra.Zoo;
@@ -6,20 +8,39 @@ using Vertebra.Zoo.Weights;
 
 namespace Vertebra.Cli.Verbs;
 
-/// <summary>The network that a verb works on: a checkpoint or a name, with the options that say how to take it.</summary>
+/// <summary>The network (or networks) that a verb works on: a checkpoint or a name, with the options that say how to take it.</summary>
 internal sealed class NetworkArgument
 {
-    private readonly Argument<string> _path = new("checkpoint") { Description = "a weight file (.safetensors, .pth), a run folder, or the name of a network" };
+    private const string Kinds = "a weight file (.safetensors, .pth), a run folder, or the name of a network";
+    private const int LargestSide = 8192;
+
+    private readonly Argument<string>[] _paths;
     private readonly Option<string?> _model = new("--model") { Description = "name of the network, where no config.json beside the weights says it" };
     private readonly Option<int?> _classes = new("--num-classes") { Description = "size of the classifier, with --model (default: the network's)" };
     private readonly Option<int?> _size = new("--img-size") { Description = "side of the image (default: as the weights were trained)" };
     private readonly Option<int?> _threads = new("--threads") { Description = "threads that compute (default: all processors)" };
+    private readonly Option<string?> _inputSize = new("--input-size") { Description = "channels, height and width of the input, as 3,224,224 (default: the network's)", HelpName = "C,H,W" };
 
-    /// <summary>Adds argument and options to a verb.</summary>
+    /// <summary>One argument for a network with weights.</summary>
+    public NetworkArgument() => _paths = [new("checkpoint") { Description = Kinds }];
+
+    /// <summary>Arguments of these names, each anything that has a graph.</summary>
+    public NetworkArgument(params ReadOnlySpan<string> names)
+    {
+        _paths = new Argument<string>[names.Length];
+        for (var i = 0; i < names.Length; i++)
+            _paths[i] = new(names[i]) { Description = Kinds.Replace("a weight file", "an ONNX file, a weight file", StringComparison.Ordinal) };
+        TakesGraphs = true;
+    }
+
+    private bool TakesGraphs { get; }
+
+    /// <summary>Adds arguments and options to a verb.</summary>
     public void AddTo(Command command)
     {
-        command.Arguments.Add(_path);
-        foreach (var option in (Option[])[_model, _classes, _size, _threads])
+        foreach (var path in _paths)
+            command.Arguments.Add(path);
+        foreach (var option in (Option[])[_model, _classes, TakesGraphs ? _inputSize : _size, _threads])
             command.Options.Add(option);
     }
 
@@ -27,24 +48,68 @@ internal sealed class NetworkArgument
     /// <exception cref="VertebraException">There is neither such a file nor such a network.</exception>
     public LoadedNetwork Load(ParseResult parsed)
     {
-        var path = parsed.GetRequiredValue(_path);
-        if (parsed.GetValue(_threads) is { } threads)
-            Workers.Count = threads is >= 1 and <= 1024 ? threads : throw new VertebraException($"--threads is {threads}; it must be 1 to 1024");
-        var network = Build(path, parsed.GetValue(_model), new ModelOptions { NumClasses = parsed.GetValue(_classes) });
+        SetThreads(parsed);
+        var path = parsed.GetRequiredValue(_paths[0]);
+        var network = Build(path, parsed.GetValue(_model), new ModelOptions { NumClasses = parsed.GetValue(_classes) }, warn: true);
         var preprocessing = NetworkPreprocessing.Of(network.Description.Config, path);
         if (parsed.GetValue(_size) is { } size)
             preprocessing = preprocessing.WithSize(size).Validate("--img-size");
         return new(path, network, preprocessing.WithChannels(network.InChans));
     }
 
-    private static Backbone Build(string path, string? model, ModelOptions options)
+    /// <summary>The graphs of all that the command line names, in evaluation mode.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="batch">Images of one run.</param>
+    /// <param name="weightsMatter">Whether to say so when a network's weights are untrained.</param>
+    /// <exception cref="VertebraException">There is neither such a file nor such a network, or it does not take such inputs.</exception>
+    public IReadOnlyList<LoadedGraph> LoadGraphs(ParseResult parsed, int batch = 1, bool weightsMatter = false)
+    {
+        SetThreads(parsed);
+        if (batch is < 1 or > 4096)
+            throw new VertebraException($"--batch is {batch}; it must be 1 to 4096");
+        var size = parsed.GetValue(_inputSize) is { } text ? ParseInputSize(text) : ((int Channels, int Height, int Width)?)null;
+        return [.. _paths.Select(p => LoadGraph(parsed, parsed.GetRequiredValue(p), batch, size, weightsMatter))];
+    }
+
+    private LoadedGraph LoadGraph(ParseResult parsed, string path, int batch, (int Channels, int Height, int Width)? size, bool weightsMatter)
+    {
+        var isName = !File.Exists(path) && !Directory.Exists(path);
+        var options = new ModelOptions { NumClasses = parsed.GetValue(_classes), InChans = isName ? size?.Channels : null };
+        var network = Build(path, parsed.GetValue(_model), options, weightsMatter);
+        var preprocessing = NetworkPreprocessing.Of(network.Description.Config, path).WithChannels(network.InChans);
+        if (size is { } given)
+        {
+            if (given.Channels != network.InChans)
+                throw new VertebraException($"--input-size has {given.Channels} channels, but {path} takes {network.InChans}");
+            preprocessing = preprocessing with { Height = given.Height, Width = given.Width };
+        }
+        var graph = Graph.Trace(network, [batch, preprocessing.Height, preprocessing.Width, preprocessing.Channels]);
+        return new(path, graph, network, preprocessing);
+    }
+
+    private void SetThreads(ParseResult parsed)
+    {
+        if (parsed.GetValue(_threads) is { } threads)
+            Workers.Count = threads is >= 1 and <= 1024 ? threads : throw new VertebraException($"--threads is {threads}; it must be 1 to 1024");
+    }
+
+    private static (int Channels, int Height, int Width) ParseInputSize(string text)
+    {
+        var sizes = text.Split(',', 'x').Select(p => int.TryParse(p, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : 0).ToArray();
+        if (sizes.Length != 3 || sizes.Any(s => s is < 1 or > LargestSide))
+            throw new VertebraException($"--input-size is '{text}'; write channels, height and width, as 3,224,224, each 1 to {LargestSide}");
+        return (sizes[0], sizes[1], sizes[2]);
+    }
+
+    private static Backbone Build(string path, string? model, ModelOptions options, bool warn)
     {
         if (File.Exists(path) || Directory.Exists(path))
             return NetworkFiles.Load(path, model, model is null ? null : options);
         if (Models.TryFind(path) is null && (path.Contains('/') || path.Contains('\\') || Path.HasExtension(path)))
             throw new VertebraException($"there is no file or folder {path}");
         Models.Find(path);
-        Console.Error.WriteLine($"vertebra: note: '{path}' is a name, not a checkpoint: its weights are untrained");
+        if (warn)
+            Console.Error.WriteLine($"vertebra: note: '{path}' is a name, not a checkpoint: its weights are untrained");
         return Models.Create(path, options);
     }
 }
@@ -58,4 +123,40 @@ internal sealed record LoadedNetwork(string Source, Backbone Network, Preprocess
     /// <summary>Name of a class, or its number where names are unknown.</summary>
     public string ClassName(int index) =>
         index < Network.Description.LabelNames.Count ? Network.Description.LabelNames[index] : $"class {index}";
+}
+
+/// <summary>A network as a graph, wherever it comes from.</summary>
+/// <param name="Source">What the user called it.</param>
+/// <param name="Graph">The graph.</param>
+/// <param name="Network">The module it was traced from; null for an ONNX file.</param>
+/// <param name="Preprocessing">How images become its input; null where the file does not say.</param>
+internal sealed record LoadedGraph(string Source, Graph Graph, Backbone? Network, Preprocessing? Preprocessing)
+{
+    /// <summary>True when images are [N, C, H, W], as ONNX files have them.</summary>
+    public bool IsChannelsFirst => Network is null;
+
+    /// <summary>The name without folders.</summary>
+    public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Source));
+
+    /// <summary>The first input's shape, as text in the usual order: [N, C, H, W].</summary>
+    public string InputText
+    {
+        get
+        {
+            var shape = Graph.Inputs[0].Shape;
+            return shape.Rank == 4 && !IsChannelsFirst ? $"[{shape[0]}, {shape[3]}, {shape[1]}, {shape[2]}]" : shape.ToString();
+        }
+    }
+
+    /// <summary>Numbers for every input: the same for the same seed.</summary>
+    public Tensor[] RandomInputs(ulong seed = 1) => [.. Graph.Inputs.Select((v, i) => Random(v, seed, (ulong)i))];
+
+    private static Tensor Random(Value input, ulong seed, ulong stream)
+    {
+        if (input.Spec.DType != DType.Float32)
+            return Tensor.Zeros(input.Shape, input.Spec.DType);
+        var values = new float[input.Shape.ElementCount];
+        new Philox(seed, stream).FillNormal(values);
+        return Tensor.From(values, input.Shape);
+    }
 }

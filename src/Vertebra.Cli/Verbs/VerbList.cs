@@ -11,6 +11,7 @@ internal static class VerbList
         ValidateVerb.Create(),
         PredictVerb.Create(),
         ExportVerb.Create(),
+        ProfileVerb.Create(),
         ModelsVerb.Create(),
         VerifyVerb.Create(),
         BenchVerb.Create(),

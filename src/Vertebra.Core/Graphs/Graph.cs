@@ -55,12 +55,15 @@ public sealed class Graph
     }
 
     /// <summary>Computes the outputs. Other batch sizes than the traced one work wherever the ops allow it.</summary>
-    public Tensor[] Run(params ReadOnlySpan<Tensor> inputs) => _runner.Run(inputs);
+    public Tensor[] Run(params ReadOnlySpan<Tensor> inputs) => _runner.Run(inputs, static (node, operands) => node.Op.ApplyAll(operands));
 
     /// <summary>The value that the module at a path returned: the place of a feature tap.</summary>
     /// <exception cref="VertebraException">No such module was traced; the message names the nearest.</exception>
     public Value OutputOf(string modulePath) => _moduleOutputs.TryGetValue(modulePath, out var value) ? value
         : throw new VertebraException($"the graph has no module '{modulePath}'; it has {string.Join(", ", Nearest(modulePath))}");
+
+    /// <summary>Computes the outputs, each node's results by <paramref name="apply"/>, which may look at them, but must not keep them.</summary>
+    internal Tensor[] Run(ReadOnlySpan<Tensor> inputs, Func<Node, Tensor[], Tensor[]> apply) => _runner.Run(inputs, apply);
 
     /// <summary>This graph with other outputs, without the nodes that they do not need.</summary>
     public Graph WithOutputs(params IReadOnlyList<Value> outputs)

@@ -17,7 +17,9 @@ internal sealed class GraphRunner
         _dying = PlanRelease(graph);
     }
 
-    public Tensor[] Run(ReadOnlySpan<Tensor> inputs)
+    /// <param name="inputs">One tensor for every input of the graph.</param>
+    /// <param name="apply">Computes a node's results from its operands.</param>
+    public Tensor[] Run(ReadOnlySpan<Tensor> inputs, Func<Node, Tensor[], Tensor[]> apply)
     {
         if (inputs.Length != _graph.Inputs.Count)
             throw new ShapeException($"the graph takes {_graph.Inputs.Count} inputs, got {inputs.Length}");
@@ -31,7 +33,7 @@ internal sealed class GraphRunner
             var operands = new Tensor[node.Inputs.Count];
             for (var i = 0; i < operands.Length; i++)
                 operands[i] = node.Inputs[i].Data ?? tensors[node.Inputs[i]];
-            var results = node.Op.ApplyAll(operands);
+            var results = apply(node, operands);
             for (var i = 0; i < results.Length; i++)
                 tensors[node.Outputs[i]] = results[i];
             foreach (var value in _dying[n])

@@ -39,6 +39,9 @@ public static class ReportPage
         svg text { fill: var(--faint); }
         svg .grid { stroke: var(--line); stroke-width: 1; }
         svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
+        th button { all: unset; cursor: pointer; } th button:focus-visible { outline: 2px solid var(--accent); }
+        th[aria-sort="descending"] button::after { content: " ▾"; } th[aria-sort="ascending"] button::after { content: " ▴"; }
+        input { font: inherit; color: var(--ink); background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: 3px 8px; }
         .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 13px; color: var(--faint); margin: 0; padding: 0; list-style: none; }
         .legend i { display: inline-block; width: 18px; height: 3px; vertical-align: middle; margin-right: 6px; border-radius: 2px; }
         .bars td.bar { width: 55%; min-width: 160px; }
@@ -56,7 +59,8 @@ public static class ReportPage
     /// <param name="title">Title of the window and first heading.</param>
     /// <param name="lead">What stands under the heading.</param>
     /// <param name="body">The sections.</param>
-    public static string Write(string title, Markup lead, Markup body) => Markup.Of($"""
+    /// <param name="scripts">Names of script assets (see <see cref="Asset"/>) that run when the page has been read.</param>
+    public static string Write(string title, Markup lead, Markup body, params IReadOnlyList<string> scripts) => Markup.Of($"""
         <!DOCTYPE html>
         <html lang="en">
         <head>
@@ -75,10 +79,19 @@ public static class ReportPage
         </header>
         {body}
         </main>
-        </body>
+        {scripts.Select(name => Markup.Of($"<script>\n{Asset(name)}</script>\n"))}</body>
         </html>
 
         """).ToString();
+
+    /// <summary>A script or style sheet of this library, as it is.</summary>
+    public static Markup Asset(string name)
+    {
+        using var stream = typeof(ReportPage).Assembly.GetManifestResourceStream($"Vertebra.Lab.Reports.Assets.{name}")
+            ?? throw new ArgumentException($"there is no asset {name}");
+        using var reader = new StreamReader(stream);
+        return Plain(reader.ReadToEnd());
+    }
 
     /// <summary>A heading with what belongs to it.</summary>
     public static Markup Section(string title, Markup content) => Markup.Of($"""
@@ -116,7 +129,7 @@ public static class ReportPage
 
     private static Markup Percent(double? value) => value is { } v ? Markup.Of($"{v:0.0} %") : Markup.Of($"–");
 
-    // The style sheet is a constant of this file and the only text that goes out unescaped.
+    // The style sheet and the assets are part of the program, and the only text that goes out unescaped.
     private static Markup Plain(string constant)
     {
         var builder = new Markup.Builder(constant.Length, 0);
