@@ -25,10 +25,10 @@ internal static unsafe class AveragePool
             var lines = images * rows.Count;
             var taps = lines == 0 ? 0 : (long)columns.Count * channels * (rows.End[0] - rows.Begin[0]) * (columns.End[0] - columns.Begin[0]);
             var perPart = RowsPerPart(taps);
-            Workers.Run((lines + perPart - 1) / perPart, part =>
+            Workers.Run((lines + perPart - 1) / perPart, (Pass: self, lines, perPart), static (in job, part) =>
             {
-                for (var line = part * perPart; line < Math.Min(lines, (part + 1) * perPart); line++)
-                    self.Line<TVector>(line);
+                for (var line = part * job.perPart; line < Math.Min(job.lines, (part + 1) * job.perPart); line++)
+                    job.Pass.Line<TVector>(line);
             });
         }
 

@@ -29,7 +29,7 @@ internal static unsafe class Broadcast
             Elementwise.Run(op, a, b, target, count);
             return;
         }
-        var plan = new BroadcastPlan(sizes, aSizes.ToArray(), bSizes.ToArray());
+        var plan = new BroadcastPlan(sizes, aSizes, bSizes);
         var isNarrow = plan.OuterRank == 1 && plan.Inner <= RepeatedLength / 2;
         if (isNarrow && plan.Varies(0) && plan.Varies(1) && plan.IsSameForAllRows(1))
             RunNarrow(op, a, b, target, (int)plan.Inner, count);
@@ -39,12 +39,22 @@ internal static unsafe class Broadcast
             RunRows(op, a, b, target, plan);
     }
 
-    private static void RunRows<TOperator>(TOperator op, float* a, float* b, float* target, BroadcastPlan plan) where TOperator : struct, IBinaryOperator
+    private static void RunRows<TOperator>(TOperator op, float* a, float* b, float* target, in BroadcastPlan plan) where TOperator : struct, IBinaryOperator =>
+        plan.ForEachRun(new Operands<TOperator>(op, a, b, target, 0, 0), static (in plan, in x, row, rows, column, columns) =>
+        {
+            var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
+            Rows(x.Op, x.A + plan.Offset(0, row) + (aStep * column), plan.RowStride(0), aStep, x.B + plan.Offset(1, row) + (bStep * column), plan.RowStride(1), bStep,
+                x.Target + (row * plan.Inner) + column, plan.Inner, rows, columns);
+        });
+
+    private readonly struct Operands<TOperator>(TOperator op, float* a, float* b, float* target, int length, long count)
     {
-        var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
-        plan.ForEachRun((row, rows, column, columns) =>
-            Rows(op, a + plan.Offset(0, row) + (aStep * column), plan.RowStride(0), aStep, b + plan.Offset(1, row) + (bStep * column), plan.RowStride(1), bStep,
-                target + (row * plan.Inner) + column, plan.Inner, rows, columns));
+        public readonly TOperator Op = op;
+        public readonly float* A = a;
+        public readonly float* B = b;
+        public readonly float* Target = target;
+        public readonly int Length = length;
+        public readonly long Count = count;
     }
 
     /// <summary>A full operand against a short one, [rows, width] with [width].</summary>
@@ -58,11 +68,12 @@ internal static unsafe class Broadcast
         // Whole tiles only, so that each part starts at the beginning of one.
         var partSize = Elementwise.PartSize / length * length;
         var parts = checked((int)((count + partSize - 1) / partSize));
-        Workers.Run(parts, part =>
+        Workers.Run(parts, (Operands: new Operands<TOperator>(op, full, tile, target, length, count), partSize), static (in job, part) =>
         {
-            var end = Math.Min(count, (part + 1L) * partSize);
-            for (var i = (long)part * partSize; i < end; i += length)
-                Line(op, full + i, 1, tile, 1, target + i, Math.Min(length, end - i));
+            var x = job.Operands;
+            var end = Math.Min(x.Count, (part + 1L) * job.partSize);
+            for (var i = (long)part * job.partSize; i < end; i += x.Length)
+                Line(x.Op, x.A + i, 1, x.B, 1, x.Target + i, Math.Min(x.Length, end - i));
         });
     }
 

@@ -17,8 +17,9 @@ internal static unsafe class BroadcastMatMul
     public static void Run(Sizes product, ReadOnlySpan<int> batch, float* a, ReadOnlySpan<int> aBatch, float* b, ReadOnlySpan<int> bBatch, float* c)
     {
         var (m, n, k, transposeA, transposeB) = product;
-        var aStrides = Strides(batch, aBatch, (long)m * k);
-        var bStrides = Strides(batch, bBatch, (long)k * n);
+        Span<long> aStrides = stackalloc long[batch.Length], bStrides = stackalloc long[batch.Length];
+        SetStrides(aStrides, batch, aBatch, (long)m * k);
+        SetStrides(bStrides, batch, bBatch, (long)k * n);
         // The innermost axes that step evenly through A and through B make one run of products.
         var outerAxes = Math.Max(0, batch.Length - 1);
         while (outerAxes > 0 && aStrides[outerAxes - 1] == aStrides[outerAxes] * batch[outerAxes] && bStrides[outerAxes - 1] == bStrides[outerAxes] * batch[outerAxes])
@@ -48,15 +49,13 @@ internal static unsafe class BroadcastMatMul
         }
     }
 
-    private static long[] Strides(ReadOnlySpan<int> batch, ReadOnlySpan<int> own, long matrix)
+    private static void SetStrides(Span<long> strides, ReadOnlySpan<int> batch, ReadOnlySpan<int> own, long matrix)
     {
-        var strides = new long[batch.Length];
         for (var axis = batch.Length - 1; axis >= 0; axis--)
         {
             // An axis of size 1 in both may step as its neighbours do.
             strides[axis] = own[axis] == 1 && batch[axis] != 1 ? 0 : matrix;
             matrix *= own[axis];
         }
-        return strides;
     }
 }

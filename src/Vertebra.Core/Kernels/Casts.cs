@@ -61,10 +61,10 @@ internal static unsafe class Casts
     private static void Parts<TSource, TTarget>(byte* source, byte* target, long count)
         where TSource : unmanaged, IElement<TSource>
         where TTarget : unmanaged, IElement<TTarget> =>
-        Workers.Run(Elementwise.Parts(count), part =>
+        Workers.Run(Elementwise.Parts(count), (Source: (nint)source, Target: (nint)target, count), static (in job, part) =>
         {
             var start = (long)part * Elementwise.PartSize;
-            Line((TSource*)source + start, (TTarget*)target + start, (int)Math.Min(Elementwise.PartSize, count - start));
+            Line((TSource*)job.Source + start, (TTarget*)job.Target + start, (int)Math.Min(Elementwise.PartSize, job.count - start));
         });
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -67,10 +67,10 @@ internal static unsafe partial class ChannelAffine
             var partSums = scratch.Pointer;
             var partProducts = partSums + ((long)grid.Parts * grid.Width);
             Workers.Run(grid.Parts, part => self.Part<TVector>(part, partSums, partProducts));
-            grid.RunChannels((segment, first, end) =>
+            grid.RunChannels((Pass: self, Sums: (nint)partSums, Products: (nint)partProducts), static (in job, segment, first, end) =>
             {
-                self.Merge(segment, first, end, partSums, self.Sums);
-                self.Merge(segment, first, end, partProducts, self.Products);
+                job.Pass.Merge(segment, first, end, (float*)job.Sums, job.Pass.Sums);
+                job.Pass.Merge(segment, first, end, (float*)job.Products, job.Pass.Products);
             });
         }
 

@@ -42,7 +42,7 @@ internal static unsafe partial class ChannelAffine
         public void Run<TVector>() where TVector : unmanaged, IVector<TVector>
         {
             var self = this;
-            Workers.Run(grid.Parts, part => self.Part<TVector>(part));
+            Workers.Run(grid.Parts, self, static (in pass, part) => pass.Part<TVector>(part));
         }
 
         private void Part<TVector>(int part) where TVector : unmanaged, IVector<TVector>

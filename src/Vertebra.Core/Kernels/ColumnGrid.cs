@@ -3,6 +3,9 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Vertebra.Kernels;
 
+/// <summary>Does something for some channels [first, end) of a segment.</summary>
+internal delegate void ChannelsBody<TState>(in TState state, int segment, int first, int end) where TState : struct;
+
 /// <summary>
 /// How the normalisation kernels see channels-last data: <c>segments</c> matrices of rows × channels, one after the other.
 /// Few channels would leave lanes empty, so <see cref="Fold"/> rows are read as one line of <see cref="Width"/> numbers;
@@ -99,14 +102,13 @@ internal readonly struct ColumnGrid
     }
 
     /// <summary>Calls <paramref name="body"/> with every segment and its channels in groups, (segment, first, end), on several threads.</summary>
-    public void RunChannels(Action<int, int, int> body)
+    public void RunChannels<TState>(TState state, ChannelsBody<TState> body) where TState : struct
     {
-        var channels = Channels;
-        var groups = (channels + ChannelsPerGroup - 1) / ChannelsPerGroup;
-        Workers.Run(Segments * groups, index =>
+        var groups = (Channels + ChannelsPerGroup - 1) / ChannelsPerGroup;
+        Workers.Run(Segments * groups, (state, body, Channels, groups), static (in job, index) =>
         {
-            var first = index % groups * ChannelsPerGroup;
-            body(index / groups, first, Math.Min(channels, first + ChannelsPerGroup));
+            var first = index % job.groups * ChannelsPerGroup;
+            job.body(job.state, index / job.groups, first, Math.Min(job.Channels, first + ChannelsPerGroup));
         });
     }
 }

@@ -27,6 +27,12 @@ internal static unsafe class ColumnStatistics
         new Span<float>(variance, grid.Segments * grid.Channels).Fill(float.NaN);
     }
 
+    private readonly struct PartSums(float* means, float* squares)
+    {
+        public readonly float* Means = means;
+        public readonly float* Squares = squares;
+    }
+
     private readonly struct Statistics(ColumnGrid grid, float* x, float* mean, float* variance) : IKernel
     {
         public void Run<TVector>() where TVector : unmanaged, IVector<TVector>
@@ -35,8 +41,9 @@ internal static unsafe class ColumnStatistics
             using var scratch = Scratch.Take(2L * grid.Parts * grid.Width);
             var means = scratch.Pointer;
             var squares = means + ((long)grid.Parts * grid.Width);
-            Workers.Run(grid.Parts, part => self.Part<TVector>(part, means, squares));
-            grid.RunChannels((segment, first, end) => self.Merge(segment, first, end, means, squares));
+            var sums = new PartSums(means, squares);
+            Workers.Run(grid.Parts, (Pass: self, sums), static (in job, part) => job.Pass.Part<TVector>(part, job.sums.Means, job.sums.Squares));
+            grid.RunChannels((Pass: self, sums), static (in job, segment, first, end) => job.Pass.Merge(segment, first, end, job.sums.Means, job.sums.Squares));
         }
 
         private void Part<TVector>(int part, float* means, float* squares) where TVector : unmanaged, IVector<TVector>

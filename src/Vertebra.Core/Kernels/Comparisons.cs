@@ -18,14 +18,14 @@ internal static unsafe class Comparisons
     {
         if (sizes.Contains(0))
             return;
-        var plan = new BroadcastPlan(sizes, aSizes.ToArray(), bSizes.ToArray());
-        var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
-        plan.ForEachBlock((row, rows, column, columns) =>
+        var plan = new BroadcastPlan(sizes, aSizes, bSizes);
+        plan.ForEachBlock((A: (nint)a, B: (nint)b, Target: (nint)target), static (in plan, in x, row, rows, column, columns) =>
         {
+            var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
             for (var r = row; r < row + rows; r++)
             {
-                Line<TComparison, T>(a + plan.Offset(0, r) + (aStep * column), aStep, b + plan.Offset(1, r) + (bStep * column), bStep,
-                    target + (r * plan.Inner) + column, columns);
+                Line<TComparison, T>((T*)x.A + plan.Offset(0, r) + (aStep * column), aStep, (T*)x.B + plan.Offset(1, r) + (bStep * column), bStep,
+                    (byte*)x.Target + (r * plan.Inner) + column, columns);
             }
         });
     }

@@ -95,7 +95,7 @@ internal static unsafe class Conv
         Run(new TapConv
         {
             X = x, N = shape.N, H = shape.H, W = shape.W, C = shape.C, StrideH = shape.StrideH, StrideW = shape.StrideW,
-            Passes = [new TapPass(TapGrid.Forward(shape), packed, y, oh, ow)],
+            FirstPass = new TapPass(TapGrid.Forward(shape), packed, y, oh, ow),
             OutImage = (nint)oh * ow * shape.OC, OutRow = (nint)ow * shape.OC, OutPixel = shape.OC,
             Groups = shape.Groups, Depth = shape.GroupC, Lanes = shape.GroupOC, Bias = bias,
         });
@@ -119,7 +119,7 @@ internal static unsafe class Conv
         }
         Run(new TapConv
         {
-            X = dy, N = shape.N, H = shape.OH, W = shape.OW, C = shape.OC, StrideH = 1, StrideW = 1, Passes = [.. passes],
+            X = dy, N = shape.N, H = shape.OH, W = shape.OW, C = shape.OC, StrideH = 1, StrideW = 1, FirstPass = passes[0], OtherPasses = [.. passes[1..]],
             OutImage = (nint)shape.H * shape.W * shape.C, OutRow = (nint)shape.StrideH * shape.W * shape.C, OutPixel = (nint)shape.StrideW * shape.C,
             Groups = shape.Groups, Depth = shape.GroupOC, Lanes = shape.GroupC, Bias = bias,
         });

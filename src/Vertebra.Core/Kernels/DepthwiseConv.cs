@@ -42,7 +42,7 @@ internal unsafe struct DepthwiseConv
         var wanted = Math.Clamp(work / SmallestPart, 1, MostParts);
         var bands = (int)Math.Clamp((wanted + N - 1) / N, 1, OutH);
         var self = this;
-        Workers.Run(N * bands, part => self.RunPart(part / bands, part % bands, bands));
+        Workers.Run(N * bands, (Conv: self, bands), static (in job, part) => job.Conv.RunPart(part / job.bands, part % job.bands, job.bands));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -10,17 +10,23 @@ internal static unsafe class DotProducts
 {
     private const long SmallestPart = 1 << 17;
 
-    [SkipLocalsInit]
     public static void Run<TVector>(
         int m, int n, int k, float* a, int lda, float* b, int ldb, float* c, int ldc, bool accumulate, float* bias)
         where TVector : unmanaged, IVector<TVector>
     {
         var perPart = (int)Math.Clamp(SmallestPart / ((long)m * k), 4, n + 4) / 4 * 4;
-        Workers.Run((n + perPart - 1) / perPart, part =>
+        var product = new Product(m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
+        Workers.Run((n + perPart - 1) / perPart, (product, perPart), static (in job, part) => job.product.Columns<TVector>(part * job.perPart, (part + 1) * job.perPart));
+    }
+
+    private readonly struct Product(int m, int n, int k, float* a, int lda, float* b, int ldb, float* c, int ldc, bool accumulate, float* bias)
+    {
+        [SkipLocalsInit]
+        public void Columns<TVector>(int first, int end) where TVector : unmanaged, IVector<TVector>
         {
-            var end = Math.Min(n, (part + 1) * perPart);
+            end = Math.Min(n, end);
             var sums = stackalloc float[4];
-            for (var column = part * perPart; column < end; column += 4)
+            for (var column = first; column < end; column += 4)
             {
                 var columns = Math.Min(4, end - column);
                 for (var row = 0; row < m; row++)
@@ -35,7 +41,7 @@ internal static unsafe class DotProducts
                         target[i] = accumulate ? target[i] + sums[i] : bias != null ? bias[column + i] + sums[i] : sums[i];
                 }
             }
-        });
+        }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

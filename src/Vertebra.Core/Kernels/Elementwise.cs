@@ -46,27 +46,35 @@ internal static unsafe class Elementwise
 
     /// <summary>target[i] = op(source[i]), one at a time.</summary>
     public static void RunScalar<TOperator>(TOperator op, float* source, float* target, long count) where TOperator : struct, IScalarOperator =>
-        Workers.Run(Parts(count), part =>
+        Workers.Run(Parts(count), new Arrays<TOperator>(op, source, null, target, count), static (in job, part) =>
         {
-            var end = Math.Min(count, (part + 1L) * PartSize);
+            var end = Math.Min(job.Count, (part + 1L) * PartSize);
             for (var i = (long)part * PartSize; i < end; i++)
-                target[i] = (float)op.Invoke(source[i]);
+                job.Target[i] = (float)job.Op.Invoke(job.A[i]);
         });
 
-    // Apart from Run, so that the closure is made for large operands only.
     private static void RunParts<TOperator>(TOperator op, float* source, float* target, long count) where TOperator : struct, IUnaryOperator =>
-        Workers.Run(Parts(count), part =>
+        Workers.Run(Parts(count), new Arrays<TOperator>(op, source, null, target, count), static (in job, part) =>
         {
             var start = (long)part * PartSize;
-            Line(op, source + start, target + start, Math.Min(PartSize, count - start));
+            Line(job.Op, job.A + start, job.Target + start, Math.Min(PartSize, job.Count - start));
         });
 
     private static void RunParts<TOperator>(TOperator op, float* a, float* b, float* target, long count) where TOperator : struct, IBinaryOperator =>
-        Workers.Run(Parts(count), part =>
+        Workers.Run(Parts(count), new Arrays<TOperator>(op, a, b, target, count), static (in job, part) =>
         {
             var start = (long)part * PartSize;
-            Broadcast.Line(op, a + start, 1, b + start, 1, target + start, Math.Min(PartSize, count - start));
+            Broadcast.Line(job.Op, job.A + start, 1, job.B + start, 1, job.Target + start, Math.Min(PartSize, job.Count - start));
         });
+
+    private readonly struct Arrays<TOperator>(TOperator op, float* a, float* b, float* target, long count)
+    {
+        public readonly TOperator Op = op;
+        public readonly float* A = a;
+        public readonly float* B = b;
+        public readonly float* Target = target;
+        public readonly long Count = count;
+    }
 
     /// <summary>How many parts of <see cref="PartSize"/> elements, the last one perhaps shorter.</summary>
     public static int Parts(long count) => checked((int)((count + PartSize - 1) / PartSize));

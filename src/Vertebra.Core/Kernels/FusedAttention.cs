@@ -70,10 +70,10 @@ internal static unsafe class FusedAttention
             return;
         var rows = x.Heads >= EnoughHeads ? x.Tokens : GroupRows;
         var groups = (x.Tokens + rows - 1) / rows;
-        Workers.Run(x.Heads * groups, part =>
+        Workers.Run(x.Heads * groups, (Operands: x, rows, groups, Output: (nint)output, LogSums: (nint)logSums), static (in job, part) =>
         {
-            var (head, group) = Math.DivRem(part, groups);
-            Group<TVector>(x, head, group * rows, Math.Min(x.Tokens, (group + 1) * rows), output, logSums);
+            var (head, group) = Math.DivRem(part, job.groups);
+            Group<TVector>(job.Operands, head, group * job.rows, Math.Min(job.Operands.Tokens, (group + 1) * job.rows), (float*)job.Output, (float*)job.LogSums);
         });
     }
 

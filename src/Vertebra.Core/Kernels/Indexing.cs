@@ -12,13 +12,15 @@ internal static unsafe class Indexing
         if (rows == 0 || rowBytes == 0)
             return;
         var rowsPerPart = Math.Max(Math.Max(1, BytesPerPart / rowBytes), (rows / int.MaxValue) + 1);
-        Workers.Run((int)((rows + rowsPerPart - 1) / rowsPerPart), part =>
+        var job = (Source: (nint)source, Index: (nint)index, Target: (nint)target, axisSize, indexCount, rows, rowsPerPart, rowBytes);
+        Workers.Run((int)((rows + rowsPerPart - 1) / rowsPerPart), job, static (in job, part) =>
         {
-            var end = Math.Min((part + 1) * rowsPerPart, rows);
-            for (var row = part * rowsPerPart; row < end; row++)
+            var end = Math.Min((part + 1) * job.rowsPerPart, job.rows);
+            for (var row = part * job.rowsPerPart; row < end; row++)
             {
-                var (o, j) = Math.DivRem(row, indexCount);
-                Buffer.MemoryCopy(source + (((o * axisSize) + index[j]) * rowBytes), target + (row * rowBytes), rowBytes, rowBytes);
+                var (o, j) = Math.DivRem(row, job.indexCount);
+                var from = (byte*)job.Source + (((o * job.axisSize) + ((long*)job.Index)[j]) * job.rowBytes);
+                Buffer.MemoryCopy(from, (byte*)job.Target + (row * job.rowBytes), job.rowBytes, job.rowBytes);
             }
         });
     }

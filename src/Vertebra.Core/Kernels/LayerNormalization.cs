@@ -44,7 +44,7 @@ internal static unsafe class LayerNormalization
         {
             var self = this;
             var perPart = Math.Max(1, ElementsPerPart / width);
-            Workers.Run((int)((rows + perPart - 1) / perPart), part => self.Part<TVector>(part * perPart, perPart));
+            Workers.Run((int)((rows + perPart - 1) / perPart), (Pass: self, perPart), static (in job, part) => job.Pass.Part<TVector>(part * job.perPart, job.perPart));
         }
 
         private void Part<TVector>(long first, long count) where TVector : unmanaged, IVector<TVector>

@@ -31,14 +31,7 @@ internal static unsafe class MatMul
         int m, int n, int k, float* a, int lda, bool transA, float* b, int ldb, bool transB, float* c, int ldc,
         bool accumulate = false, float* bias = null)
     {
-        var job = new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, bias);
-        switch (Simd.Level)
-        {
-            case SimdLevel.Vector512: job.Run<V512>(); break;
-            case SimdLevel.Vector256: job.Run<V256>(); break;
-            case SimdLevel.Vector128: job.Run<V128>(); break;
-            default: job.Run<V1>(); break;
-        }
+        new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, bias).Run();
     }
 
     /// <summary>C [m, n] (+)= op(A) [m, k] · packed B [k, n] (+ bias [n]).</summary>
@@ -53,14 +46,7 @@ internal static unsafe class MatMul
     public static void RunPacked(
         int m, int n, int k, float* a, int lda, bool transA, float* packedB, float* c, int ldc, bool accumulate = false, float* bias = null)
     {
-        var job = new Product(m, n, k, a, lda, transA, null, 0, false, packedB, c, ldc, accumulate, bias);
-        switch (Simd.Level)
-        {
-            case SimdLevel.Vector512: job.Run<V512>(); break;
-            case SimdLevel.Vector256: job.Run<V256>(); break;
-            case SimdLevel.Vector128: job.Run<V128>(); break;
-            default: job.Run<V1>(); break;
-        }
+        new Product(m, n, k, a, lda, transA, null, 0, false, packedB, c, ldc, accumulate, bias).Run();
     }
 
     /// <summary>
@@ -85,10 +71,11 @@ internal static unsafe class MatMul
             return;
         }
         var perPart = (int)Math.Clamp(SmallestPart / work, 1, batch == 0 ? 1 : batch);
-        Workers.Run((batch + perPart - 1) / perPart, part =>
+        var first = new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, null);
+        Workers.Run((batch + perPart - 1) / perPart, (First: first, batch, perPart, strideA, strideB, strideC), static (in job, part) =>
         {
-            for (var i = part * perPart; i < Math.Min(batch, (part + 1) * perPart); i++)
-                Run(m, n, k, a + i * strideA, lda, transA, b + i * strideB, ldb, transB, c + i * strideC, ldc, accumulate);
+            for (var i = part * job.perPart; i < Math.Min(job.batch, (part + 1) * job.perPart); i++)
+                job.First.At(i * job.strideA, i * job.strideB, i * job.strideC).Run();
         });
     }
 
@@ -96,7 +83,22 @@ internal static unsafe class MatMul
         int m, int n, int k, float* a, int lda, bool transA, float* b, int ldb, bool transB, float* packedB,
         float* c, int ldc, bool accumulate, float* bias)
     {
-        public void Run<TVector>() where TVector : unmanaged, IVector<TVector>
+        /// <summary>The same product of matrices that lie further on.</summary>
+        public Product At(long offsetA, long offsetB, long offsetC) =>
+            new(m, n, k, a + offsetA, lda, transA, b + offsetB, ldb, transB, packedB, c + offsetC, ldc, accumulate, bias);
+
+        public void Run()
+        {
+            switch (Simd.Level)
+            {
+                case SimdLevel.Vector512: Run<V512>(); break;
+                case SimdLevel.Vector256: Run<V256>(); break;
+                case SimdLevel.Vector128: Run<V128>(); break;
+                default: Run<V1>(); break;
+            }
+        }
+
+        private void Run<TVector>() where TVector : unmanaged, IVector<TVector>
         {
             if (m == 0 || n == 0)
                 return;
@@ -135,7 +137,8 @@ internal static unsafe class MatMul
             // Few panels and few, tall blocks of rows: cut the rows finer.
             if (rowBlocks * panelGroups < wanted)
                 rowBlocks = Math.Min((m + tile - 1) / tile, (wanted + panelGroups - 1) / panelGroups);
-            Workers.Run(rowBlocks * panelGroups, part => self.RunGridPart<TVector>(packed, part, rowBlocks, panelGroups));
+            Workers.Run(rowBlocks * panelGroups, (Product: self, Packed: (nint)packed, rowBlocks, panelGroups), static (in job, part) =>
+                job.Product.RunGridPart<TVector>((float*)job.Packed, part, job.rowBlocks, job.panelGroups));
         }
 
         private void RunGridPart<TVector>(float* packed, int part, int rowBlocks, int panelGroups) where TVector : unmanaged, IVector<TVector>

@@ -1,45 +1,56 @@
 namespace Vertebra.Kernels;
 
 /// <summary>Copies an array into a larger one whose margins hold a value or copies of other positions.</summary>
-internal static unsafe class Padding
+internal sealed unsafe class Padding
 {
     private const int BytesPerPart = 1 << 18;
 
     /// <summary>Positions [Target, Target + Count) of the innermost padded axis: from Source on, or the fill value where that is negative.</summary>
     private readonly record struct Stretch(long Target, long Source, long Count);
 
-    /// <param name="source">The array to pad.</param>
-    /// <param name="sourceSizes">Its sizes.</param>
-    /// <param name="target">The padded array.</param>
+    private readonly int[][] _origins;
+    private readonly int[] _sizes; // of the source, without the axes that make up an element
+    private readonly Stretch[] _stretches;
+    private readonly long _element;
+    private readonly long _lineLength;
+    private readonly long _lines;
+
+    /// <param name="sourceSizes">Sizes of the array to pad.</param>
     /// <param name="origins">For every axis and every position of the target on it: the position of the source, or -1 for the fill value.</param>
-    /// <param name="fill">The fill value.</param>
-    public static void Run<T>(T* source, ReadOnlySpan<int> sourceSizes, T* target, int[][] origins, T fill) where T : unmanaged
+    public Padding(ReadOnlySpan<int> sourceSizes, int[][] origins)
     {
         // Trailing axes that stay as they are make up one element of the innermost axis that does not.
         var axes = origins.Length;
-        long element = 1;
+        _element = 1;
         while (axes > 1 && IsUnchanged(origins[axes - 1], sourceSizes[axes - 1]))
-            element *= sourceSizes[--axes];
-        long lines = 1;
+            _element *= sourceSizes[--axes];
+        _lines = 1;
         for (var axis = 0; axis < axes - 1; axis++)
-            lines *= origins[axis].Length;
-        if (lines == 0 || element == 0 || axes == 0)
-        {
-            if (axes == 0)
-                *target = *source;
+            _lines *= origins[axis].Length;
+        _origins = origins;
+        _sizes = sourceSizes[..axes].ToArray();
+        _stretches = axes == 0 ? [new(0, 0, 1)] : Stretches(origins[axes - 1], _element);
+        _lineLength = axes == 0 ? 1 : origins[axes - 1].Length * _element;
+    }
+
+    /// <summary>Pads.</summary>
+    /// <param name="source">The array to pad.</param>
+    /// <param name="target">The padded array.</param>
+    /// <param name="fill">The fill value.</param>
+    public void Run<T>(T* source, T* target, T fill) where T : unmanaged
+    {
+        if (_lines == 0 || _lineLength == 0)
             return;
-        }
-        var sizes = sourceSizes[..axes].ToArray();
-        var stretches = Stretches(origins[axes - 1], element);
-        var lineLength = origins[axes - 1].Length * element;
-        var linesPerPart = Math.Max(Math.Max(1, BytesPerPart / Math.Max(1, lineLength * sizeof(T))), (lines / int.MaxValue) + 1);
-        Workers.Run((int)((lines + linesPerPart - 1) / linesPerPart), part =>
+        var linesPerPart = Math.Max(Math.Max(1, BytesPerPart / Math.Max(1, _lineLength * sizeof(T))), (_lines / int.MaxValue) + 1);
+        var job = (Padding: this, Source: (nint)source, Target: (nint)target, fill, linesPerPart);
+        Workers.Run((int)((_lines + linesPerPart - 1) / linesPerPart), job, static (in job, part) =>
         {
-            var end = Math.Min((part + 1) * linesPerPart, lines);
-            for (var line = part * linesPerPart; line < end; line++)
+            var padding = job.Padding;
+            var end = Math.Min((part + 1) * job.linesPerPart, padding._lines);
+            for (var line = part * job.linesPerPart; line < end; line++)
             {
-                var from = SourceLine(line, origins, sizes);
-                Line(from < 0 ? null : source + (from * sizes[^1] * element), target + (line * lineLength), stretches, fill);
+                var from = padding.SourceLine(line);
+                Line(from < 0 ? null : (T*)job.Source + from, (T*)job.Target + (line * padding._lineLength), padding._stretches, job.fill);
             }
         });
     }
@@ -60,18 +71,20 @@ internal static unsafe class Padding
         return [.. stretches];
     }
 
-    /// <summary>The line of the source that a line of the target comes from, or -1 for none.</summary>
-    private static long SourceLine(long line, int[][] origins, int[] sizes)
+    /// <summary>Where the line of the source that a line of the target comes from starts, or -1 for none.</summary>
+    private long SourceLine(long line)
     {
-        long from = 0, stride = 1;
-        for (var axis = sizes.Length - 2; axis >= 0; axis--)
+        if (_sizes.Length == 0)
+            return 0;
+        long from = 0, stride = _sizes[^1] * _element;
+        for (var axis = _sizes.Length - 2; axis >= 0; axis--)
         {
-            var origin = origins[axis][line % origins[axis].Length];
+            var origin = _origins[axis][line % _origins[axis].Length];
             if (origin < 0)
                 return -1;
             from += origin * stride;
-            stride *= sizes[axis];
-            line /= origins[axis].Length;
+            stride *= _sizes[axis];
+            line /= _origins[axis].Length;
         }
         return from;
     }

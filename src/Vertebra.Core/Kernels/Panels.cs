@@ -45,10 +45,10 @@ internal static unsafe class Panels
         const int SmallestPart = 1 << 15;
         var panels = Count<TVector>(n);
         var perPart = Math.Max(1, SmallestPart / Math.Max(1, k * Width<TVector>()));
-        Workers.Run((panels + perPart - 1) / perPart, part =>
+        Workers.Run((panels + perPart - 1) / perPart, (B: (nint)b, Target: (nint)target, k, n, ldb, transposed, panels, perPart), static (in job, part) =>
         {
-            for (var panel = part * perPart; panel < Math.Min(panels, (part + 1) * perPart); panel++)
-                Pack<TVector>(panel, k, n, b, ldb, transposed, target + (nint)panel * Width<TVector>() * k);
+            for (var panel = part * job.perPart; panel < Math.Min(job.panels, (part + 1) * job.perPart); panel++)
+                Pack<TVector>(panel, job.k, job.n, (float*)job.B, job.ldb, job.transposed, (float*)job.Target + (nint)panel * Width<TVector>() * job.k);
         });
     }
 

@@ -75,23 +75,34 @@ internal static unsafe class Reductions
             return;
         }
         var linesPerPart = Math.Max(1, PartSize / Math.Max(1, length));
-        Workers.Run(checked((int)((lines + linesPerPart - 1) / linesPerPart)), part =>
+        var job = (Arrays: new Arrays(source, target, null, scale), lines, length, linesPerPart);
+        Workers.Run(checked((int)((lines + linesPerPart - 1) / linesPerPart)), job, static (in job, part) =>
         {
-            var end = Math.Min(lines, (part + 1) * linesPerPart);
-            for (var line = part * linesPerPart; line < end; line++)
-                target[line] = (float)(scale * Line<TReduction>(source + (line * length), length));
+            var end = Math.Min(job.lines, (part + 1) * job.linesPerPart);
+            for (var line = part * job.linesPerPart; line < end; line++)
+                job.Arrays.Target[line] = (float)(job.Arrays.Scale * Line<TReduction>(job.Arrays.Source + (line * job.length), job.length));
         });
+    }
+
+    private readonly struct Arrays(float* source, float* target, double* partials, double scale)
+    {
+        public readonly float* Source = source;
+        public readonly float* Target = target;
+        public readonly double* Partials = partials;
+        public readonly double Scale = scale;
     }
 
     private static void ReduceLongLines<TReduction>(float* source, long lines, long length, float* target, double scale, long partsPerLine) where TReduction : struct, IReduction
     {
-        var partials = new double[lines * partsPerLine];
-        Workers.Run(partials.Length, part =>
+        using var scratch = Scratch.Take(2 * lines * partsPerLine);
+        var partials = (double*)scratch.Pointer;
+        var job = (Arrays: new Arrays(source, target, partials, scale), length, partsPerLine);
+        Workers.Run(checked((int)(lines * partsPerLine)), job, static (in job, part) =>
         {
-            var (line, position) = Math.DivRem((long)part, partsPerLine);
-            var start = length * position / partsPerLine;
-            var end = length * (position + 1) / partsPerLine;
-            partials[part] = Line<TReduction>(source + (line * length) + start, end - start);
+            var (line, position) = Math.DivRem((long)part, job.partsPerLine);
+            var start = job.length * position / job.partsPerLine;
+            var end = job.length * (position + 1) / job.partsPerLine;
+            job.Arrays.Partials[part] = Line<TReduction>(job.Arrays.Source + (line * job.length) + start, end - start);
         });
         for (long line = 0; line < lines; line++)
         {
@@ -150,25 +161,28 @@ internal static unsafe class Reductions
     {
         var rowParts = Math.Max(1, rows / Math.Max(256, PartSize / columns));
         var columnParts = (columns + ColumnsPerPart - 1) / ColumnsPerPart;
-        var partials = rowParts == 1 ? null : new double[outer * rowParts * columns];
-        Workers.Run(checked((int)(outer * rowParts * columnParts)), part =>
+        using var scratch = Scratch.Take(rowParts == 1 ? 0 : 2 * outer * rowParts * columns);
+        var partials = rowParts == 1 ? null : (double*)scratch.Pointer;
+        var job = (Arrays: new Arrays(source, target, partials, scale), rows, columns, rowParts, columnParts);
+        Workers.Run(checked((int)(outer * rowParts * columnParts)), job, static (in job, part) =>
         {
-            var (block, columnPart) = Math.DivRem((long)part, columnParts);
-            var (o, rowPart) = Math.DivRem(block, rowParts);
-            var (firstRow, endRow) = (rows * rowPart / rowParts, rows * (rowPart + 1) / rowParts);
+            var (columns, rows) = (job.columns, job.rows);
+            var (block, columnPart) = Math.DivRem((long)part, job.columnParts);
+            var (o, rowPart) = Math.DivRem(block, job.rowParts);
+            var (firstRow, endRow) = (rows * rowPart / job.rowParts, rows * (rowPart + 1) / job.rowParts);
             var column = columnPart * ColumnsPerPart;
             var width = (int)Math.Min(ColumnsPerPart, columns - column);
-            var origin = source + (((o * rows) + firstRow) * columns) + column;
-            if (partials is null)
-                Columns<TReduction>(origin, columns, endRow - firstRow, width, target + (o * columns) + column, scale);
+            var origin = job.Arrays.Source + (((o * rows) + firstRow) * columns) + column;
+            if (job.Arrays.Partials == null)
+                Columns<TReduction>(origin, columns, endRow - firstRow, width, job.Arrays.Target + (o * columns) + column, job.Arrays.Scale);
             else
-                Columns<TReduction>(origin, columns, endRow - firstRow, partials.AsSpan(checked((int)((block * columns) + column)), width));
+                Columns<TReduction>(origin, columns, endRow - firstRow, new Span<double>(job.Arrays.Partials + (block * columns) + column, width));
         });
-        if (partials is not null)
+        if (partials != null)
             CombineParts<TReduction>(partials, outer, rowParts, columns, target, scale);
     }
 
-    private static void CombineParts<TReduction>(double[] partials, long outer, long rowParts, long columns, float* target, double scale) where TReduction : struct, IReduction
+    private static void CombineParts<TReduction>(double* partials, long outer, long rowParts, long columns, float* target, double scale) where TReduction : struct, IReduction
     {
         for (long o = 0; o < outer; o++)
         {

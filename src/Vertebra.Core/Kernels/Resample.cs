@@ -21,7 +21,8 @@ internal static unsafe class Resample
             var lines = (long)images * rows.Count;
             var products = ((long)rows.Weights.Length * columns.Size / Math.Max(1, rows.Count)) + columns.Weights.Length;
             var perPart = Math.Max(1, ProductsPerPart / Math.Max(1, products * channels));
-            Workers.Run((int)((lines + perPart - 1) / perPart), part => self.Part<TVector>(part * perPart, Math.Min(lines, (part + 1) * perPart)));
+            Workers.Run((int)((lines + perPart - 1) / perPart), (Pass: self, lines, perPart), static (in job, part) =>
+                job.Pass.Part<TVector>(part * job.perPart, Math.Min(job.lines, (part + 1) * job.perPart)));
         }
 
         private void Part<TVector>(long firstLine, long endLine) where TVector : unmanaged, IVector<TVector>

@@ -10,14 +10,14 @@ internal static unsafe class Selections
     {
         if (sizes.Contains(0))
             return;
-        var plan = new BroadcastPlan(sizes, conditionSizes.ToArray(), aSizes.ToArray(), bSizes.ToArray());
-        var (cStep, aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0, plan.Varies(2) ? 1 : 0);
-        plan.ForEachBlock((row, rows, column, columns) =>
+        var plan = new BroadcastPlan(sizes, conditionSizes, aSizes, bSizes);
+        plan.ForEachBlock((Condition: (nint)condition, A: (nint)a, B: (nint)b, Target: (nint)target), static (in plan, in x, row, rows, column, columns) =>
         {
+            var (cStep, aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0, plan.Varies(2) ? 1 : 0);
             for (var r = row; r < row + rows; r++)
             {
-                Line(condition + plan.Offset(0, r) + (cStep * column), cStep, a + plan.Offset(1, r) + (aStep * column), aStep,
-                    b + plan.Offset(2, r) + (bStep * column), bStep, target + (r * plan.Inner) + column, columns);
+                Line((byte*)x.Condition + plan.Offset(0, r) + (cStep * column), cStep, (float*)x.A + plan.Offset(1, r) + (aStep * column), aStep,
+                    (float*)x.B + plan.Offset(2, r) + (bStep * column), bStep, (float*)x.Target + (r * plan.Inner) + column, columns);
             }
         });
     }

@@ -27,62 +27,82 @@ internal static unsafe class Softmaxes
 
     private static void Forward<TVector>(float* x, float* y, long outer, long length, long inner, bool log) where TVector : unmanaged, IVector<TVector>
     {
+        var arrays = new Arrays(x, y, null, length, inner, log);
         if (inner != 1)
         {
-            ForEachStrip<TVector>(outer, length, inner, (offset, count) => SoftmaxColumns.Forward<TVector>(x + offset, y + offset, length, inner, count, log));
+            ForEachStrip<TVector, Arrays>(outer, length, inner, arrays, static (in a, offset, count) =>
+                SoftmaxColumns.Forward<TVector>(a.X + offset, a.Y + offset, a.Length, a.Inner, count, a.Log));
             return;
         }
-        ForEachLine(outer, length, offset =>
+        ForEachLine(outer, length, arrays, static (in a, offset, _) =>
         {
-            if (log)
-                SoftmaxLines.LogSoftmax<TVector>(x + offset, y + offset, length);
+            if (a.Log)
+                SoftmaxLines.LogSoftmax<TVector>(a.X + offset, a.Y + offset, a.Length);
             else
-                SoftmaxLines.Softmax<TVector>(x + offset, y + offset, length);
+                SoftmaxLines.Softmax<TVector>(a.X + offset, a.Y + offset, a.Length);
         });
     }
 
     private static void Gradient<TVector>(float* dy, float* y, float* dx, long outer, long length, long inner, bool log) where TVector : unmanaged, IVector<TVector>
     {
+        var arrays = new Arrays(dy, y, dx, length, inner, log);
         if (inner != 1)
         {
-            ForEachStrip<TVector>(outer, length, inner, (offset, count) => SoftmaxColumns.Gradient<TVector>(dy + offset, y + offset, dx + offset, length, inner, count, log));
+            ForEachStrip<TVector, Arrays>(outer, length, inner, arrays, static (in a, offset, count) =>
+                SoftmaxColumns.Gradient<TVector>(a.X + offset, a.Y + offset, a.Result + offset, a.Length, a.Inner, count, a.Log));
             return;
         }
-        ForEachLine(outer, length, offset =>
+        ForEachLine(outer, length, arrays, static (in a, offset, _) =>
         {
-            if (log)
-                SoftmaxLines.LogSoftmaxGradient<TVector>(dy + offset, y + offset, dx + offset, length);
+            if (a.Log)
+                SoftmaxLines.LogSoftmaxGradient<TVector>(a.X + offset, a.Y + offset, a.Result + offset, a.Length);
             else
-                SoftmaxLines.SoftmaxGradient<TVector>(dy + offset, y + offset, dx + offset, length);
+                SoftmaxLines.SoftmaxGradient<TVector>(a.X + offset, a.Y + offset, a.Result + offset, a.Length);
         });
     }
 
+    private readonly struct Arrays(float* x, float* y, float* result, long length, long inner, bool log)
+    {
+        public readonly float* X = x;
+        public readonly float* Y = y;
+        public readonly float* Result = result;
+        public readonly long Length = length;
+        public readonly long Inner = inner;
+        public readonly bool Log = log;
+    }
+
+    /// <summary>Does something for the line, or the strip of <paramref name="count"/> columns, that starts at an offset.</summary>
+    public delegate void LineBody<TState>(in TState state, long offset, int count) where TState : struct;
+
     /// <summary>Calls <paramref name="body"/> with the offset of every line.</summary>
-    public static void ForEachLine(long lines, long length, Action<long> body)
+    public static void ForEachLine<TState>(long lines, long length, TState state, LineBody<TState> body) where TState : struct
     {
         var linesPerPart = Math.Max(1, Elementwise.PartSize / 4 / Math.Max(1, length));
-        Workers.Run(checked((int)((lines + linesPerPart - 1) / linesPerPart)), part =>
+        Workers.Run(checked((int)((lines + linesPerPart - 1) / linesPerPart)), (state, body, lines, length, linesPerPart), static (in job, part) =>
         {
-            var end = Math.Min(lines, (part + 1) * linesPerPart);
-            for (var line = part * linesPerPart; line < end; line++)
-                body(line * length);
+            var end = Math.Min(job.lines, (part + 1) * job.linesPerPart);
+            for (var line = part * job.linesPerPart; line < end; line++)
+                job.body(job.state, line * job.length, 1);
         });
     }
 
     /// <summary>Calls <paramref name="body"/> with the offset of every strip of columns as wide as a vector, and its width (less for the last one of a row).</summary>
-    private static void ForEachStrip<TVector>(long outer, long length, long inner, Action<long, int> body) where TVector : unmanaged, IVector<TVector>
+    private static void ForEachStrip<TVector, TState>(long outer, long length, long inner, TState state, LineBody<TState> body)
+        where TVector : unmanaged, IVector<TVector>
+        where TState : struct
     {
         var stripsPerRow = (inner + TVector.Count - 1) / TVector.Count;
         var strips = outer * stripsPerRow;
         var stripsPerPart = Math.Max(1, Elementwise.PartSize / 4 / Math.Max(1, length * TVector.Count));
-        Workers.Run(checked((int)((strips + stripsPerPart - 1) / stripsPerPart)), part =>
+        var job = (state, body, Row: length * inner, inner, stripsPerRow, strips, stripsPerPart);
+        Workers.Run(checked((int)((strips + stripsPerPart - 1) / stripsPerPart)), job, static (in job, part) =>
         {
-            var end = Math.Min(strips, (part + 1) * stripsPerPart);
-            for (var strip = part * stripsPerPart; strip < end; strip++)
+            var end = Math.Min(job.strips, (part + 1) * job.stripsPerPart);
+            for (var strip = part * job.stripsPerPart; strip < end; strip++)
             {
-                var (o, position) = Math.DivRem(strip, stripsPerRow);
+                var (o, position) = Math.DivRem(strip, job.stripsPerRow);
                 var column = position * TVector.Count;
-                body((o * length * inner) + column, (int)Math.Min(TVector.Count, inner - column));
+                job.body(job.state, (o * job.Row) + column, (int)Math.Min(TVector.Count, job.inner - column));
             }
         });
     }

@@ -31,7 +31,10 @@ internal unsafe struct TapConv
     public float* X;
     public int N, H, W, C;
     public int StrideH, StrideW;
-    public TapPass[] Passes;
+
+    /// <summary>The passes; the forward one has no others.</summary>
+    public TapPass FirstPass;
+    public TapPass[]? OtherPasses;
 
     /// <summary>Distances in numbers between the images, rows and pixels that a pass writes.</summary>
     public nint OutImage, OutRow, OutPixel;
@@ -50,12 +53,18 @@ internal unsafe struct TapConv
 
     public readonly void Run<TVector>() where TVector : unmanaged, IVector<TVector>
     {
-        if (N == 0 || Passes.All(pass => pass.OutH <= 0 || pass.OutW <= 0))
+        if (N == 0)
             return;
         var plan = Plan<TVector>();
+        if (plan.OutRows == 0)
+            return;
         var self = this;
-        Workers.Run(plan.Parts, part => self.RunPart<TVector>(plan, part));
+        Workers.Run(plan.Parts, (Conv: self, plan), static (in job, part) => job.Conv.RunPart<TVector>(job.plan, part));
     }
+
+    private readonly int PassCount => 1 + (OtherPasses?.Length ?? 0);
+
+    private readonly TapPass Pass(int index) => index == 0 ? FirstPass : OtherPasses![index - 1];
 
     // Units are bands of rows of images; parts are runs of units × slices of groups × slices of panels. For output row r the passes read
     // the input rows from r · StrideH + FirstRow to below r · StrideH + EndRow; columns are counted for a whole row.
@@ -71,9 +80,11 @@ internal unsafe struct TapConv
         var copy = false;
         var work = 0L;
         var weightBytes = 0L;
-        foreach (var pass in Passes)
+        for (var i = 0; i < PassCount; i++)
         {
-            outRows = Math.Max(outRows, pass.OutH);
+            var pass = Pass(i);
+            if (pass.OutH > 0 && pass.OutW > 0)
+                outRows = Math.Max(outRows, pass.OutH);
             work += (long)N * pass.OutH * pass.OutW * Groups * Lanes * Depth * Math.Max(1, pass.Taps.Count);
             weightBytes += (long)pass.Taps.Count * Depth * Lanes * sizeof(float);
             if (pass.Taps.Count == 0 || pass.OutH <= 0 || pass.OutW <= 0)
@@ -84,6 +95,8 @@ internal unsafe struct TapConv
             (firstRow, endRow) = (Math.Min(firstRow, top), Math.Max(endRow, bottom - (pass.OutH - 1) * StrideH));
             (firstColumn, endColumn) = (Math.Min(firstColumn, left), Math.Max(endColumn, right));
         }
+        if (outRows == 0)
+            return default;
         if (firstRow > endRow)
             (firstRow, endRow, firstColumn, endColumn) = (0, 0, 0, 0);
 
@@ -163,9 +176,10 @@ internal unsafe struct TapConv
         var allPanels = Panels.Count<TVector>(Lanes);
         var panels = (int)((long)allPanels * panelSlice / plan.PanelSlices)..(int)((long)allPanels * (panelSlice + 1) / plan.PanelSlices);
         var rowStep = (nint)StrideH * width * pixel;
-        prefetch.Spread((endOut - firstOut) * groups * (panels.End.Value - panels.Start.Value) * Passes.Length);
-        foreach (var pass in Passes)
+        prefetch.Spread((endOut - firstOut) * groups * (panels.End.Value - panels.Start.Value) * PassCount);
+        for (var p = 0; p < PassCount; p++)
         {
+            var pass = Pass(p);
             var taps = pass.Taps;
             // Kernel columns side by side are one run of memory when the channels of a pixel are all summed over.
             var merged = pixel == Depth && taps.Horizontal.Step == 1 && taps.Columns > 1;

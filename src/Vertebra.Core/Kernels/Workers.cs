@@ -1,14 +1,20 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 
 namespace Vertebra.Kernels;
 
+/// <summary>Runs one part of a piece of work.</summary>
+/// <param name="state">What the work needs, the same for all parts.</param>
+/// <param name="part">Number of the part.</param>
+public delegate void PartBody<TState>(in TState state, int part) where TState : struct;
+
 /// <summary>
-/// The thread pool of the kernels: a fixed set of threads, a static partition, no allocation per call beyond the
-/// caller's delegate. A kernel splits its work into parts by shape alone (never by the number of threads), so results
+/// The thread pool of the kernels: a fixed set of threads, a static partition, no allocation per call when the body is
+/// static and takes what it needs as a struct. A kernel splits its work into parts by shape alone (never by the number of threads), so results
 /// have the same bits at any <see cref="Count"/>.
 /// </summary>
-public static class Workers
+public static unsafe class Workers
 {
     // A worker looks for work this long before it sleeps: kernels of one network follow each other within microseconds.
     private const double SpinMicroseconds = 200;
@@ -28,7 +34,9 @@ public static class Workers
     private static int s_parts;
     private static int s_done;
     private static int s_helpers;
-    private static Action<int>? s_body;
+    private static object? s_body;
+    private static void* s_state;
+    private static delegate*<object, void*, int, void> s_call;
     private static volatile Exception? s_failure;
 
     [ThreadStatic] private static bool t_inside;
@@ -48,20 +56,24 @@ public static class Workers
     /// Calls <paramref name="body"/> once for every part in [0, <paramref name="parts"/>), on several threads where that helps,
     /// and returns when all are done. Parts are independent; which thread runs a part is not defined. A call from inside a
     /// part, or while another thread is in here, runs on the calling thread. The first exception of a part is thrown again
-    /// here; parts not begun by then are left out.
+    /// here; parts not begun by then are left out. With a static body nothing is allocated.
     /// </summary>
-    public static void Run(int parts, Action<int> body)
+    /// <param name="parts">Number of parts.</param>
+    /// <param name="state">What the body needs; every part sees this one copy.</param>
+    /// <param name="body">Runs one part.</param>
+    public static void Run<TState>(int parts, TState state, PartBody<TState> body) where TState : struct
     {
         if (parts <= 1 || s_count == 1 || t_inside || !Gate.TryEnter())
         {
             for (var i = 0; i < parts; i++)
-                body(i);
+                body(state, i);
             return;
         }
         t_inside = true;
         try
         {
-            RunShared(parts, body);
+            // The state stays where it is, on this thread's stack, until every part is done.
+            RunShared(parts, body, Unsafe.AsPointer(ref state), &Call<TState>);
         }
         finally
         {
@@ -70,17 +82,25 @@ public static class Workers
         }
     }
 
-    private static void RunShared(int parts, Action<int> body)
+    /// <summary>The same for work whose closure costs nothing beside it; a kernel of inference passes a state instead.</summary>
+    public static void Run(int parts, Action<int> body) => Run(parts, new Closure(body), static (in closure, part) => closure.Body(part));
+
+    private readonly record struct Closure(Action<int> Body);
+
+    private static void Call<TState>(object body, void* state, int part) where TState : struct =>
+        Unsafe.As<PartBody<TState>>(body)(in Unsafe.AsRef<TState>(state), part);
+
+    private static void RunShared(int parts, object body, void* state, delegate*<object, void*, int, void> call)
     {
         var helpers = Math.Min(s_count, parts) - 1;
         while (Threads.Count < helpers)
         {
-            var index = Threads.Count;
-            Threads.Add(new Thread(() => Loop(index)) { IsBackground = true, Name = $"vertebra-worker-{index + 1}" });
-            Threads[index].Start();
+            StartThread(Threads.Count);
         }
         s_parts = parts;
         s_body = body;
+        s_state = state;
+        s_call = call;
         s_helpers = helpers;
         s_failure = null;
         Volatile.Write(ref s_done, 0);
@@ -99,8 +119,17 @@ public static class Workers
             spinner.SpinOnce(sleep1Threshold: -1);
         Interlocked.Exchange(ref s_ticket, job << 32 | Closed);
         s_body = null;
+        s_state = null;
         if (s_failure is { } failure)
             ExceptionDispatchInfo.Throw(failure);
+    }
+
+    // Apart from RunShared, which would otherwise make a closure with every call.
+    private static void StartThread(int index)
+    {
+        var thread = new Thread(() => Loop(index)) { IsBackground = true, Name = $"vertebra-worker-{index + 1}" };
+        Threads.Add(thread);
+        thread.Start();
     }
 
     // Takes the next part of the current job, if there is one, and runs it.
@@ -118,7 +147,7 @@ public static class Workers
             try
             {
                 if (s_failure is null)
-                    s_body!(part);
+                    s_call(s_body!, s_state, part);
             }
             catch (Exception e)
             {

@@ -83,12 +83,13 @@ public sealed record Attention(float Scale) : Op
 
     internal static unsafe AttentionOperands Operands(float scale, Tensor q, Tensor k, Tensor v, Tensor? mask)
     {
-        var strides = new long[4];
-        if (mask is not null)
+        Span<long> strides = stackalloc long[4];
+        strides.Clear();
+        long own = 1;
+        for (var axis = 1; axis <= mask?.Rank; axis++)
         {
-            var own = Layout.Strides(mask.Shape);
-            for (var axis = 1; axis <= mask.Rank; axis++)
-                strides[^axis] = mask.Shape[-axis] == 1 ? 0 : own[^axis];
+            strides[^axis] = mask.Shape[-axis] == 1 ? 0 : own;
+            own *= mask.Shape[-axis];
         }
         return new()
         {

@@ -22,7 +22,11 @@ public sealed record AvgPool2d(bool CountIncludePad = true) : Pool2d, IAveragePo
         return [new(PooledShape(inputs[0]), DType.Float32)];
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => AveragePooling.Forward(this, inputs[0], outputs[0]);
+    internal override object Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => new PoolWindows(((IAveragePooling)this).Windows(inputs[0].Shape));
+
+    internal override void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => AveragePooling.Forward((PoolWindows)prepared!, inputs[0], outputs[0]);
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ForwardPrepared(Prepare(inputs, outputs), inputs, outputs);
 
     public override Tensor?[] Gradient(GradientContext g) => [AveragePooling.Gradient(this, g)];
 
@@ -38,7 +42,11 @@ public sealed record AdaptiveAvgPool2d(int Height, int Width) : Op, IAveragePool
         return [new(AdaptiveRules.OutputShape(this, inputs[0], Height, Width), DType.Float32)];
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => AveragePooling.Forward(this, inputs[0], outputs[0]);
+    internal override object Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => new PoolWindows(((IAveragePooling)this).Windows(inputs[0].Shape));
+
+    internal override void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => AveragePooling.Forward((PoolWindows)prepared!, inputs[0], outputs[0]);
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ForwardPrepared(Prepare(inputs, outputs), inputs, outputs);
 
     public override Tensor?[] Gradient(GradientContext g) => [AveragePooling.Gradient(this, g)];
 
@@ -70,14 +78,19 @@ public sealed record AvgPoolGradient(Op Pooling, int Height, int Width) : Op
     public override Tensor?[] Gradient(GradientContext g) => [Pooling.Apply(g.OutputGradient())];
 }
 
+/// <summary>The windows of a pooling over one input shape.</summary>
+internal sealed class PoolWindows((PoolAxis Rows, PoolAxis Columns) axes)
+{
+    public PoolAxis Rows { get; } = axes.Rows;
+
+    public PoolAxis Columns { get; } = axes.Columns;
+}
+
 /// <summary>What fixed and adaptive average pooling have in common.</summary>
 internal static class AveragePooling
 {
-    public static unsafe void Forward(IAveragePooling pooling, Tensor x, Tensor y)
-    {
-        var (rows, columns) = pooling.Windows(x.Shape);
-        AveragePool.Forward(x.Shape[0], x.Shape[3], rows, columns, x.Pointer<float>(), y.Pointer<float>());
-    }
+    public static unsafe void Forward(PoolWindows windows, Tensor x, Tensor y) =>
+        AveragePool.Forward(x.Shape[0], x.Shape[3], windows.Rows, windows.Columns, x.Pointer<float>(), y.Pointer<float>());
 
     public static Tensor Gradient(Op pooling, GradientContext g)
     {

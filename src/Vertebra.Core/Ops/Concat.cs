@@ -3,7 +3,7 @@ using Vertebra.Autograd;
 namespace Vertebra.Ops;
 
 /// <summary>Joins tensors along one axis; the other axes and the dtype must agree. Any dtype.</summary>
-public sealed record Concat(int Axis) : Op
+public sealed record Concat(int Axis) : CopyOp
 {
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
@@ -25,16 +25,18 @@ public sealed record Concat(int Axis) : Op
         return [new(first.Shape.With(axis, (int)size), first.DType)];
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    private protected override ElementCopy[] Copies(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var axis = outputs[0].Shape.NormalizeAxis(Axis, Name);
         var strides = Layout.Strides(outputs[0].Shape);
         long start = 0;
-        foreach (var input in inputs)
+        var copies = new ElementCopy[inputs.Length];
+        for (var i = 0; i < copies.Length; i++)
         {
-            Layout.Write(input, outputs[0], start * strides[axis], strides);
-            start += input.Shape[axis];
+            copies[i] = Write(inputs[i], i, outputs[0], 0, start * strides[axis], strides);
+            start += inputs[i].Shape[axis];
         }
+        return copies;
     }
 
     public override Tensor?[] Gradient(GradientContext g)

@@ -187,7 +187,7 @@ internal sealed class PackedConvolution
         // In the backward walk nothing is recorded, but a weight that requires a gradient is in training all the same.
         if (weight.RequiresGrad && (GradMode.IsEnabled || use == ConvUse.InputGradient))
             return null;
-        var kept = weight.Derived(_ => new PackedConvolution());
+        var kept = weight.Derived(static _ => new PackedConvolution());
         ref var slot = ref use == ConvUse.Forward ? ref kept._forward : ref kept._transposed;
         if (slot is not { } packed)
         {

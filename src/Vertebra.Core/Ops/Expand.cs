@@ -3,7 +3,7 @@ using Vertebra.Autograd;
 namespace Vertebra.Ops;
 
 /// <summary>Repeats axes of size 1, and adds axes in front, to reach a shape; -1 keeps an axis as it is. Any dtype.</summary>
-public sealed record Expand(IntList Target) : Op
+public sealed record Expand(IntList Target) : CopyOp
 {
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
@@ -24,7 +24,7 @@ public sealed record Expand(IntList Target) : Op
         return [new(sizes, inputs[0].DType)];
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    private protected override ElementCopy[] Copies(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var shape = inputs[0].Shape;
         var own = Layout.Strides(shape);
@@ -32,7 +32,7 @@ public sealed record Expand(IntList Target) : Op
         var lead = strides.Length - own.Length;
         for (var axis = lead; axis < strides.Length; axis++)
             strides[axis] = shape[axis - lead] == 1 ? 0 : own[axis - lead];
-        Layout.Read(inputs[0], 0, strides, outputs[0]);
+        return [Read(inputs[0], 0, 0, strides, outputs[0], 0)];
     }
 
     public override Tensor?[] Gradient(GradientContext g) => [g.OutputGradient().SumTo(g.InputSpec(0).Shape)];

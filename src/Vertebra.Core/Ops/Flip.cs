@@ -3,7 +3,7 @@ using Vertebra.Autograd;
 namespace Vertebra.Ops;
 
 /// <summary>The named axes in reverse order. Any dtype.</summary>
-public sealed record Flip(IntList Axes) : Op
+public sealed record Flip(IntList Axes) : CopyOp
 {
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
@@ -17,11 +17,11 @@ public sealed record Flip(IntList Axes) : Op
         return [inputs[0]];
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    private protected override ElementCopy[] Copies(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var shape = inputs[0].Shape;
         if (shape.ElementCount == 0)
-            return;
+            return [];
         var strides = Layout.Strides(shape);
         long offset = 0;
         foreach (var axis in Axes)
@@ -30,7 +30,7 @@ public sealed record Flip(IntList Axes) : Op
             offset += (shape[flipped] - 1) * strides[flipped];
             strides[flipped] = -strides[flipped];
         }
-        Layout.Read(inputs[0], offset, strides, outputs[0]);
+        return [Read(inputs[0], 0, offset, strides, outputs[0], 0)];
     }
 
     public override Tensor?[] Gradient(GradientContext g) => [g.OutputGradient().Flip(Axes)];

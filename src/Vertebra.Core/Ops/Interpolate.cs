@@ -25,9 +25,14 @@ public sealed record Interpolate(int Height, int Width, InterpolationMode Mode, 
         return [new([x[0], Height, Width, x[3]], DType.Float32)];
     }
 
-    protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    internal override object Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) =>
+        Tuple.Create(Weights(inputs[0].Shape[1], inputs[0].Shape[2]));
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ForwardPrepared(Prepare(inputs, outputs), inputs, outputs);
+
+    internal override unsafe void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
-        var (rows, columns) = Weights(inputs[0].Shape[1], inputs[0].Shape[2]);
+        var (rows, columns) = ((Tuple<(AxisWeights, AxisWeights)>)prepared!).Item1;
         Resample.Run(inputs[0].Shape[0], inputs[0].Shape[3], rows, columns, inputs[0].Pointer<float>(), outputs[0].Pointer<float>());
     }
 

@@ -18,17 +18,10 @@ internal static class Layout
         return strides;
     }
 
-    /// <summary>Fills <paramref name="target"/> from <paramref name="source"/>, read at an offset and by strides (in elements).</summary>
-    public static unsafe void Read(Tensor source, long offset, ReadOnlySpan<long> strides, Tensor target)
-    {
-        var size = source.DType.Size();
-        StridedCopy.Run(source.DataPointer + (offset * size), strides, target.DataPointer, Strides(target.Shape), target.Shape.Span, size);
-    }
-
     /// <summary>Puts all of <paramref name="source"/> into <paramref name="target"/>, written at an offset and by strides (in elements).</summary>
     public static unsafe void Write(Tensor source, Tensor target, long offset, ReadOnlySpan<long> strides)
     {
         var size = source.DType.Size();
-        StridedCopy.Run(source.DataPointer, Strides(source.Shape), target.DataPointer + (offset * size), strides, source.Shape.Span, size);
+        new StridedCopy(Strides(source.Shape), strides, source.Shape.Span, size).Run(source.DataPointer, target.DataPointer + (offset * size));
     }
 }

@@ -37,7 +37,7 @@ public sealed record Linear : Op
                 weight.Pointer<float>(), inFeatures, true, outputs[0].Pointer<float>(), outFeatures, bias: bias);
             return;
         }
-        var packed = weight.Derived(w => PackedMatrix.Create(w.Shape[1], w.Shape[0], w.Pointer<float>(), w.Shape[1], transposed: true));
+        var packed = weight.Derived(static w => PackedMatrix.Create(w.Shape[1], w.Shape[0], w.Pointer<float>(), w.Shape[1], transposed: true));
         Kernels.MatMul.Run(rows, x.Pointer<float>(), inFeatures, false, packed, outputs[0].Pointer<float>(), outFeatures, bias: bias);
     }
 

@@ -19,7 +19,7 @@ internal sealed unsafe class LossLines(Tensor logits, Tensor statistics)
 
     public (float Max, float Sum) Statistics(long sample) => (_statistics[2 * sample], _statistics[(2 * sample) + 1]);
 
-    public void ForEach(Action<long> body) => Softmaxes.ForEachLine(Count, Classes, offset => body(offset / Classes));
+    public void ForEach(Action<long> body) => Softmaxes.ForEachLine(Count, Classes, (body, Classes), static (in job, offset, _) => job.body(offset / job.Classes));
 
     /// <summary>The shape of the samples of logits [..., C].</summary>
     /// <exception cref="ShapeException">There is no class axis, or it is empty.</exception>

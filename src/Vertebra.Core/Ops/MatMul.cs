@@ -30,8 +30,11 @@ public sealed record MatMul(bool TransposeA, bool TransposeB) : Op
         var (a, b, c) = (inputs[0], inputs[1], outputs[0]);
         var (m, k) = Rows(a.Shape, TransposeA);
         var rank = c.Rank - 2;
+        Span<int> aBatch = stackalloc int[rank], bBatch = stackalloc int[rank];
+        PadBatch(a.Shape, aBatch);
+        PadBatch(b.Shape, bBatch);
         BroadcastMatMul.Run(new(m, c.Shape[-1], k, TransposeA, TransposeB), c.Shape.Span[..rank],
-            a.Pointer<float>(), PaddedBatch(a.Shape, rank), b.Pointer<float>(), PaddedBatch(b.Shape, rank), c.Pointer<float>());
+            a.Pointer<float>(), aBatch, b.Pointer<float>(), bBatch, c.Pointer<float>());
     }
 
     public override Tensor?[] Gradient(GradientContext g)
@@ -63,7 +66,11 @@ public sealed record MatMul(bool TransposeA, bool TransposeB) : Op
 
     private static Shape Batch(Shape shape) => Shape.Create(shape.Span[..^2]);
 
-    private static int[] PaddedBatch(Shape shape, int rank) => [.. Enumerable.Repeat(1, rank + 2 - shape.Rank), .. shape.Span[..^2]];
+    private static void PadBatch(Shape shape, Span<int> batch)
+    {
+        batch.Fill(1);
+        shape.Span[..^2].CopyTo(batch[(batch.Length + 2 - shape.Rank)..]);
+    }
 
     private static Tensor AsMatrix(Tensor x) => x.Rank == 2 ? x : x.Flatten(0, -2);
 }

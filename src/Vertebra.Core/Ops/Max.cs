@@ -15,7 +15,7 @@ public sealed record Max(IntList Axes, bool KeepAxes) : Reduction(Axes, KeepAxes
         return ReducedCount(inputs[0].Shape) > 0 ? specs : throw Rules.Broken(this, $"there is no largest of no elements: shape {inputs[0].Shape} over axes {Axes}");
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute<MaxReduction>(inputs[0], outputs[0]);
+    private protected override void Compute(Steps steps, Tensor input, Tensor output) => Compute<MaxReduction>(steps, input, output);
 
     public override Tensor?[] Gradient(GradientContext g) => [ShareAmongTies(g)];
 }

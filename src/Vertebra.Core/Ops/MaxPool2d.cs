@@ -28,7 +28,11 @@ public sealed record MaxPool2d(bool KeepsIndices = false) : Pool2d, IMaxPooling
         return MaxPooling.Outputs(PooledShape(inputs[0]), KeepsIndices);
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => MaxPooling.Forward(this, inputs[0], outputs);
+    internal override object Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => new PoolWindows(((IMaxPooling)this).Windows(inputs[0].Shape));
+
+    internal override void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => MaxPooling.Forward((PoolWindows)prepared!, inputs[0], outputs);
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ForwardPrepared(Prepare(inputs, outputs), inputs, outputs);
 
     public override Tensor?[] Gradient(GradientContext g) => MaxPooling.Gradient(this, KeepsIndices, g);
 
@@ -51,7 +55,11 @@ public sealed record AdaptiveMaxPool2d(int Height, int Width, bool KeepsIndices 
         return MaxPooling.Outputs(AdaptiveRules.OutputShape(this, inputs[0], Height, Width), KeepsIndices);
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => MaxPooling.Forward(this, inputs[0], outputs);
+    internal override object Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => new PoolWindows(((IMaxPooling)this).Windows(inputs[0].Shape));
+
+    internal override void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => MaxPooling.Forward((PoolWindows)prepared!, inputs[0], outputs);
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ForwardPrepared(Prepare(inputs, outputs), inputs, outputs);
 
     public override Tensor?[] Gradient(GradientContext g) => MaxPooling.Gradient(this, KeepsIndices, g);
 
@@ -121,11 +129,8 @@ internal static class MaxPooling
     public static TensorSpec[] Outputs(Shape shape, bool keepsIndices) =>
         keepsIndices ? [new(shape, DType.Float32), new(shape, DType.Int32)] : [new(shape, DType.Float32)];
 
-    public static unsafe void Forward(IMaxPooling pooling, Tensor x, ReadOnlySpan<Tensor> outputs)
-    {
-        var (rows, columns) = pooling.Windows(x.Shape);
-        MaxPool.Forward(x.Shape[0], x.Shape[3], rows, columns, x.Pointer<float>(), outputs[0].Pointer<float>(), outputs.Length > 1 ? outputs[1].Pointer<int>() : null);
-    }
+    public static unsafe void Forward(PoolWindows windows, Tensor x, ReadOnlySpan<Tensor> outputs) =>
+        MaxPool.Forward(x.Shape[0], x.Shape[3], windows.Rows, windows.Columns, x.Pointer<float>(), outputs[0].Pointer<float>(), outputs.Length > 1 ? outputs[1].Pointer<int>() : null);
 
     public static Tensor?[] Gradient(IMaxPooling pooling, bool keepsIndices, GradientContext g)
     {

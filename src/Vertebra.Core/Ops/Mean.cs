@@ -6,8 +6,8 @@ namespace Vertebra.Ops;
 /// <summary>Mean over axes, NaN over no elements; the axes stay with size 1 if <paramref name="KeepAxes"/>. No axes: over all.</summary>
 public sealed record Mean(IntList Axes, bool KeepAxes) : Reduction(Axes, KeepAxes)
 {
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) =>
-        Compute<SumReduction>(inputs[0], outputs[0], 1.0 / ReducedCount(inputs[0].Shape));
+    private protected override void Compute(Steps steps, Tensor input, Tensor output) =>
+        Compute<SumReduction>(steps, input, output, 1.0 / steps.ReducedCount);
 
     public override Tensor?[] Gradient(GradientContext g)
     {

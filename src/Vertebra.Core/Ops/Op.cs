@@ -24,6 +24,22 @@ public abstract record Op
     /// </summary>
     protected internal abstract void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs);
 
+    /// <summary>
+    /// What <see cref="Forward"/> works out from shapes alone: tables, plans. Whoever runs the
+    /// op again and again at the same shapes (a compiled graph) makes it once, and nothing is allocated after; null when
+    /// there is nothing of the kind.
+    /// </summary>
+    internal virtual object? Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => null;
+
+    /// <summary>Forward with what <see cref="Prepare"/> made for tensors of these shapes.</summary>
+    internal virtual void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Forward(inputs, outputs);
+
+    /// <summary>
+    /// Output 0 may lie on the memory of this operand, which has its shape: every element is read for the last time before
+    /// the element in its place is written.
+    /// </summary>
+    internal virtual bool MayOverwrite(int input) => false;
+
     /// <summary>The only output is the first input's memory under another shape: <see cref="Forward"/> is not called.</summary>
     public virtual bool IsView => false;
 

@@ -41,19 +41,26 @@ public sealed record Pad(IntList Before, IntList After, PadMode Mode, float Valu
         return [new(sizes, inputs[0].DType)];
     }
 
-    protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    internal override object Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
-        var (x, y) = (inputs[0], outputs[0]);
-        var origins = new int[x.Rank][];
+        var origins = new int[inputs[0].Rank][];
         for (var axis = 0; axis < origins.Length; axis++)
-            origins[axis] = Origins(axis, x.Shape[axis]);
+            origins[axis] = Origins(axis, inputs[0].Shape[axis]);
+        return new Padding(inputs[0].Shape.Span, origins);
+    }
+
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ForwardPrepared(Prepare(inputs, outputs), inputs, outputs);
+
+    internal override unsafe void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    {
+        var (x, y, padding) = (inputs[0], outputs[0], (Padding)prepared!);
         var fill = BitsOf(Value, x.DType);
         switch (x.DType.Size())
         {
-            case 1: Padding.Run(x.DataPointer, x.Shape.Span, y.DataPointer, origins, (byte)fill); break;
-            case 2: Padding.Run((ushort*)x.DataPointer, x.Shape.Span, (ushort*)y.DataPointer, origins, (ushort)fill); break;
-            case 4: Padding.Run((uint*)x.DataPointer, x.Shape.Span, (uint*)y.DataPointer, origins, (uint)fill); break;
-            default: Padding.Run((ulong*)x.DataPointer, x.Shape.Span, (ulong*)y.DataPointer, origins, fill); break;
+            case 1: padding.Run(x.DataPointer, y.DataPointer, (byte)fill); break;
+            case 2: padding.Run((ushort*)x.DataPointer, (ushort*)y.DataPointer, (ushort)fill); break;
+            case 4: padding.Run((uint*)x.DataPointer, (uint*)y.DataPointer, (uint)fill); break;
+            default: padding.Run((ulong*)x.DataPointer, (ulong*)y.DataPointer, fill); break;
         }
     }
 

@@ -3,7 +3,7 @@ using Vertebra.Autograd;
 namespace Vertebra.Ops;
 
 /// <summary>The axes in another order: axis i of the output is axis <c>Order[i]</c> of the input. Any dtype.</summary>
-public sealed record Permute(IntList Order) : Op
+public sealed record Permute(IntList Order) : CopyOp
 {
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
@@ -12,10 +12,10 @@ public sealed record Permute(IntList Order) : Op
         return [new(Array.ConvertAll(Normalized(shape), axis => shape[axis]), inputs[0].DType)];
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    private protected override ElementCopy[] Copies(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var strides = Layout.Strides(inputs[0].Shape);
-        Layout.Read(inputs[0], 0, Array.ConvertAll(Normalized(inputs[0].Shape), axis => strides[axis]), outputs[0]);
+        return [Read(inputs[0], 0, 0, Array.ConvertAll(Normalized(inputs[0].Shape), axis => strides[axis]), outputs[0], 0)];
     }
 
     public override Tensor?[] Gradient(GradientContext g)

@@ -49,22 +49,47 @@ public abstract record Reduction(IntList Axes, bool KeepAxes) : Op
     }
 
     /// <summary>
-    /// Reduces one block of neighbouring axes after another, the last one first: most reductions have one block, and
+    /// One block of neighbouring axes is reduced after another, the last one first: most reductions have one block, and
     /// [outer, reduced, inner] is what the kernel takes.
     /// </summary>
-    private protected unsafe void Compute<TReduction>(Tensor input, Tensor output, double scale = 1) where TReduction : struct, IReduction
+    private protected sealed record Steps((long Outer, long Reduced, long Inner)[] Blocks, long ReducedCount);
+
+    internal sealed override object Prepare(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
-        var blocks = Blocks(input.Shape);
-        var source = input;
-        for (var remaining = blocks.Count(b => b.IsReduced); remaining > 0; remaining--)
+        var blocks = Blocks(inputs[0].Shape);
+        var steps = new List<(long, long, long)>();
+        while (blocks.FindLastIndex(b => b.IsReduced) is >= 0 and var last)
         {
-            var last = blocks.FindLastIndex(b => b.IsReduced);
-            var (outer, inner) = (CountOf(blocks[..last]), CountOf(blocks[(last + 1)..]));
-            var isFinal = remaining == 1;
-            var target = isFinal ? output : Tensor.Empty([checked((int)outer), checked((int)inner)]);
-            Reductions.Run<TReduction>(source.Pointer<float>(), outer, blocks[last].Size, inner, target.Pointer<float>(), isFinal ? scale : 1);
-            GC.KeepAlive(source);
+            steps.Add((CountOf(blocks[..last]), blocks[last].Size, CountOf(blocks[(last + 1)..])));
             blocks.RemoveAt(last);
+        }
+        return new Steps([.. steps], ReducedCount(inputs[0].Shape));
+    }
+
+    internal sealed override void ForwardPrepared(object? prepared, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute((Steps)prepared!, inputs[0], outputs[0]);
+
+    protected internal sealed override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ForwardPrepared(Prepare(inputs, outputs), inputs, outputs);
+
+    private protected abstract void Compute(Steps steps, Tensor input, Tensor output);
+
+    private protected static unsafe void Compute<TReduction>(Steps steps, Tensor input, Tensor output, double scale = 1) where TReduction : struct, IReduction
+    {
+        var source = input.Pointer<float>();
+        var (outer, reduced, inner) = steps.Blocks[0];
+        if (steps.Blocks.Length == 1)
+        {
+            Reductions.Run<TReduction>(source, outer, reduced, inner, output.Pointer<float>(), scale);
+            return;
+        }
+        // What lies between two steps: written by one, read by the next.
+        var between = outer * inner;
+        using var scratch = Scratch.Take(2 * between);
+        for (var i = 0; i < steps.Blocks.Length; i++)
+        {
+            (outer, reduced, inner) = steps.Blocks[i];
+            var isLast = i == steps.Blocks.Length - 1;
+            var target = isLast ? output.Pointer<float>() : scratch.Pointer + (i % 2 * between);
+            Reductions.Run<TReduction>(source, outer, reduced, inner, target, isLast ? scale : 1);
             source = target;
         }
     }

@@ -7,7 +7,7 @@ namespace Vertebra.Ops;
 /// Positions follow NumPy: negative ones count from the end, those beyond the axis are clamped to it, and an end before
 /// the start gives an empty axis. Any dtype.
 /// </summary>
-public sealed record Slice(int Axis, int Start, int End, int Step) : Op
+public sealed record Slice(int Axis, int Start, int End, int Step) : CopyOp
 {
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
@@ -18,13 +18,13 @@ public sealed record Slice(int Axis, int Start, int End, int Step) : Op
         return [new(inputs[0].Shape.With(axis, count), inputs[0].DType)];
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    private protected override ElementCopy[] Copies(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var (axis, start, _) = Resolve(inputs[0].Shape);
         var strides = Layout.Strides(inputs[0].Shape);
         var offset = start * strides[axis];
         strides[axis] *= Step;
-        Layout.Read(inputs[0], offset, strides, outputs[0]);
+        return [Read(inputs[0], 0, offset, strides, outputs[0], 0)];
     }
 
     public override Tensor?[] Gradient(GradientContext g)
@@ -60,7 +60,7 @@ public sealed record Unslice(int Axis, int Start, int Step, int Size) : Op
         return [new(inputs[0].Shape.With(axis, Size), inputs[0].DType)];
     }
 
-    protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var axis = inputs[0].Shape.NormalizeAxis(Axis, Name);
         var strides = Layout.Strides(outputs[0].Shape);

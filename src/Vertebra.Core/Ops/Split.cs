@@ -3,7 +3,7 @@ using Vertebra.Autograd;
 namespace Vertebra.Ops;
 
 /// <summary>Cuts one axis into consecutive pieces of the given sizes, which add up to the axis. Any dtype.</summary>
-public sealed record Split(IntList Sizes, int Axis) : Op
+public sealed record Split(IntList Sizes, int Axis) : CopyOp
 {
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
@@ -19,16 +19,18 @@ public sealed record Split(IntList Sizes, int Axis) : Op
         return Array.ConvertAll(Sizes.Span.ToArray(), size => new TensorSpec(shape.With(axis, size), dtype));
     }
 
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
+    private protected override ElementCopy[] Copies(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var axis = inputs[0].Shape.NormalizeAxis(Axis, Name);
         var strides = Layout.Strides(inputs[0].Shape);
         long start = 0;
-        foreach (var output in outputs)
+        var copies = new ElementCopy[outputs.Length];
+        for (var i = 0; i < copies.Length; i++)
         {
-            Layout.Read(inputs[0], start * strides[axis], strides, output);
-            start += output.Shape[axis];
+            copies[i] = Read(inputs[0], 0, start * strides[axis], strides, outputs[i], i);
+            start += outputs[i].Shape[axis];
         }
+        return copies;
     }
 
     public override Tensor?[] Gradient(GradientContext g)

@@ -6,7 +6,7 @@ namespace Vertebra.Ops;
 /// <summary>Sum over axes; the summed axes stay with size 1 if <paramref name="KeepAxes"/>. No axes: over all.</summary>
 public sealed record Sum(IntList Axes, bool KeepAxes) : Reduction(Axes, KeepAxes)
 {
-    protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute<SumReduction>(inputs[0], outputs[0]);
+    private protected override void Compute(Steps steps, Tensor input, Tensor output) => Compute<SumReduction>(steps, input, output);
 
     public override Tensor?[] Gradient(GradientContext g)
     {
