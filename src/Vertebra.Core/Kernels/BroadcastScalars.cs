@@ -16,14 +16,14 @@ internal static unsafe class BroadcastScalars
     {
         if (sizes.Contains(0))
             return;
-        var plan = new BroadcastPlan(sizes, aSizes.ToArray(), bSizes.ToArray());
-        var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
-        plan.ForEachBlock((row, rows, column, columns) =>
+        var plan = new BroadcastPlan(sizes, aSizes, bSizes);
+        plan.ForEachBlock((A: (nint)a, B: (nint)b, Target: (nint)target), static (in plan, in x, row, rows, column, columns) =>
         {
+            var (aStep, bStep) = (plan.Varies(0) ? 1 : 0, plan.Varies(1) ? 1 : 0);
             for (var r = row; r < row + rows; r++)
             {
-                Line<TOperator>(a + plan.Offset(0, r) + (aStep * column), aStep, b + plan.Offset(1, r) + (bStep * column), bStep,
-                    target + (r * plan.Inner) + column, columns);
+                Line<TOperator>((float*)x.A + plan.Offset(0, r) + (aStep * column), aStep, (float*)x.B + plan.Offset(1, r) + (bStep * column), bStep,
+                    (float*)x.Target + (r * plan.Inner) + column, columns);
             }
         });
     }
