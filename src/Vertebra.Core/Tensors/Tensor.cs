@@ -68,6 +68,7 @@ public sealed class Tensor
     internal static Tensor Empty(Shape shape, DType dtype = DType.Float32)
     {
         var spec = new TensorSpec(shape, dtype);
+        MemoryBudget.Check(spec);
         return new(spec, new Storage(spec.Bytes));
     }
 
