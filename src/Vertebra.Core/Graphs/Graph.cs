@@ -10,15 +10,39 @@ namespace Vertebra.Graphs;
 public sealed class Graph
 {
     private readonly Dictionary<string, Value> _moduleOutputs;
-    private readonly GraphRunner _runner;
+    private readonly Dictionary<Value, Node> _producers = [];
+    private readonly Dictionary<Value, List<Node>> _consumers = [];
+    private readonly Lazy<Dictionary<string, Value>> _names;
+    private readonly Lazy<GraphRunner> _runner;
+    private readonly bool _followsSize;
+    private Graph? _resized; // for the shapes of the last run, when they were others
 
-    internal Graph(IReadOnlyList<Value> inputs, IReadOnlyList<Node> nodes, IReadOnlyList<Value> outputs, IReadOnlyDictionary<string, Value>? moduleOutputs = null)
+    /// <summary>A graph of these parts, verified.</summary>
+    /// <param name="inputs">What it is given.</param>
+    /// <param name="nodes">In topological order.</param>
+    /// <param name="outputs">What it gives.</param>
+    /// <param name="moduleOutputs">Module paths and what each module returns; those that no node computes are left out.</param>
+    /// <exception cref="VertebraException">The parts do not fit together; the message names the node.</exception>
+    public Graph(IReadOnlyList<Value> inputs, IReadOnlyList<Node> nodes, IReadOnlyList<Value> outputs, IReadOnlyDictionary<string, Value>? moduleOutputs = null)
     {
         (Inputs, Nodes, Outputs) = (inputs, nodes, outputs);
-        var known = new HashSet<Value>(inputs.Concat(nodes.SelectMany(n => n.Outputs)), ReferenceEqualityComparer.Instance);
-        _moduleOutputs = (moduleOutputs ?? new Dictionary<string, Value>()).Where(m => known.Contains(m.Value)).ToDictionary();
         Verify();
-        _runner = new GraphRunner(this);
+        foreach (var node in nodes)
+        {
+            foreach (var value in node.Outputs)
+                _producers.Add(value, node);
+            foreach (var value in node.Inputs.Distinct())
+            {
+                if (!_consumers.TryGetValue(value, out var readers))
+                    _consumers.Add(value, readers = []);
+                readers.Add(node);
+            }
+        }
+        _moduleOutputs = (moduleOutputs ?? new Dictionary<string, Value>())
+            .Where(m => _producers.ContainsKey(m.Value) || inputs.Contains(m.Value)).ToDictionary();
+        _names = new(IndexNames);
+        _followsSize = nodes.Any(n => n.SizeRules is not null);
+        _runner = new(() => new GraphRunner(this));
     }
 
     /// <summary>What the graph is given.</summary>
@@ -49,13 +73,33 @@ public sealed class Graph
         var tensors = new Tensor[inputs.Length];
         for (var i = 0; i < inputs.Length; i++)
             tensors[i] = Tensor.Meta(inputs[i]);
+        if (module is GraphModule graph)
+            return GraphTracer.Trace(module, tensors, x => graph.ForwardAll(x));
         if (tensors.Length != 1)
             throw new VertebraException($"a module takes one input; {tensors.Length} shapes were given");
         return GraphTracer.Trace(module, tensors, x => [module.Forward(x[0])]);
     }
 
-    /// <summary>Computes the outputs. Other batch sizes than the traced one work wherever the ops allow it.</summary>
-    public Tensor[] Run(params ReadOnlySpan<Tensor> inputs) => _runner.Run(inputs, static (node, operands) => node.Op.ApplyAll(operands));
+    /// <summary>
+    /// The graph of a module with open axes: it runs at other batch and image sizes too, also where reshapes and windows carry
+    /// sizes, and values know their sizes as expressions (<see cref="Value.Sizes"/>).
+    /// </summary>
+    /// <param name="module">Takes one input.</param>
+    /// <param name="open">Which axes stay open.</param>
+    /// <param name="input">The input's shape, which the graph has until it is told otherwise.</param>
+    /// <exception cref="VertebraException">The network does something else at another size; the message names the node and its module.</exception>
+    public static Graph Trace(Module module, OpenAxes open, Shape input) => DynamicTrace.Trace(module, open, input);
+
+    /// <summary>True when axes of the input are open.</summary>
+    public bool IsDynamic => Inputs.Any(v => v.Sizes is not null);
+
+    /// <summary>This graph for inputs of other shapes: attributes that follow the size are worked out, and every shape is inferred again.</summary>
+    /// <exception cref="VertebraException">The network does not take such inputs.</exception>
+    public Graph At(params IReadOnlyList<Shape> inputs) => GraphResizing.Apply(this, inputs);
+
+    /// <summary>Computes the outputs. Other sizes than the traced ones work wherever the ops allow it, and always on axes that were left open.</summary>
+    public Tensor[] Run(params ReadOnlySpan<Tensor> inputs) =>
+        For(inputs)._runner.Value.Run(inputs, static (node, operands) => node.Op.ApplyAll(operands));
 
     /// <summary>The value that the module at a path returned: the place of a feature tap.</summary>
     /// <exception cref="VertebraException">No such module was traced; the message names the nearest.</exception>
@@ -63,7 +107,7 @@ public sealed class Graph
         : throw new VertebraException($"the graph has no module '{modulePath}'; it has {string.Join(", ", Nearest(modulePath))}");
 
     /// <summary>Computes the outputs, each node's results by <paramref name="apply"/>, which may look at them, but must not keep them.</summary>
-    internal Tensor[] Run(ReadOnlySpan<Tensor> inputs, Func<Node, Tensor[], Tensor[]> apply) => _runner.Run(inputs, apply);
+    internal Tensor[] Run(ReadOnlySpan<Tensor> inputs, Func<Node, Tensor[], Tensor[]> apply) => _runner.Value.Run(inputs, apply);
 
     /// <summary>This graph with other outputs, without the nodes that they do not need.</summary>
     public Graph WithOutputs(params IReadOnlyList<Value> outputs)
@@ -81,11 +125,40 @@ public sealed class Graph
         return new(Inputs, nodes, outputs, _moduleOutputs);
     }
 
-    /// <summary>The node that computes a value; null for inputs and constants.</summary>
-    public Node? ProducerOf(Value value) => Nodes.FirstOrDefault(n => n.Outputs.Contains(value));
+    /// <summary>The value of a name (an input, a constant or a result), or what the module of that path returned.</summary>
+    /// <exception cref="VertebraException">There is no such value.</exception>
+    public Value this[string name] => _names.Value.TryGetValue(name, out var value) ? value : OutputOf(name);
 
-    /// <summary>The nodes that read a value.</summary>
-    public IEnumerable<Node> ConsumersOf(Value value) => Nodes.Where(n => n.Inputs.Contains(value));
+    /// <summary>The node that computes a value; null for inputs and constants.</summary>
+    public Node? ProducerOf(Value value) => _producers.GetValueOrDefault(value);
+
+    /// <summary>The nodes that read a value, each once, in order.</summary>
+    public IReadOnlyList<Node> ConsumersOf(Value value) => _consumers.TryGetValue(value, out var readers) ? readers : [];
+
+    /// <summary>Constant folding and removal of what no output needs come with every rewrite; see <see cref="RewriteRule"/>.</summary>
+    /// <param name="rules">Applied wherever they match, until none matches any more.</param>
+    public Graph Rewrite(params IReadOnlyList<RewriteRule> rules) => Rewriter.Apply(this, rules);
+
+    /// <summary>This graph, or what it is at the shapes of these inputs when attributes follow the size.</summary>
+    private Graph For(ReadOnlySpan<Tensor> inputs)
+    {
+        var shapes = new Shape[inputs.Length];
+        for (var i = 0; i < shapes.Length; i++)
+            shapes[i] = inputs[i].Shape;
+        if (!_followsSize || shapes.SequenceEqual(Inputs.Select(v => v.Shape)))
+            return this;
+        if (_resized is { } known && shapes.SequenceEqual(known.Inputs.Select(v => v.Shape)))
+            return known;
+        return _resized = At(shapes);
+    }
+
+    private Dictionary<string, Value> IndexNames()
+    {
+        var names = new Dictionary<string, Value>(StringComparer.Ordinal);
+        foreach (var value in Inputs.Concat(Nodes.SelectMany(n => n.Inputs.Concat(n.Outputs))))
+            names.TryAdd(value.Name, value);
+        return names;
+    }
 
     private IEnumerable<string> Nearest(string path)
     {
@@ -132,6 +205,9 @@ public sealed class Value(string name, TensorSpec spec, Tensor? data = null)
 
     public bool IsConstant => Data is not null;
 
+    /// <summary>The shape as a function of the open axes of the graph's input; null where nothing is open.</summary>
+    public IReadOnlyList<SizeExpression>? Sizes { get; internal set; }
+
     public override string ToString() => $"{Name} {Spec}";
 }
 
@@ -143,6 +219,9 @@ public sealed class Value(string name, TensorSpec spec, Tensor? data = null)
 /// <param name="ModulePath">Dotted path of the module that applied it; empty for the root.</param>
 public sealed record Node(int Id, Op Op, IReadOnlyList<Value> Inputs, IReadOnlyList<Value> Outputs, string ModulePath)
 {
+    /// <summary>Which attributes of the op follow the size of the graph's input; null when none does.</summary>
+    public SizeRules? SizeRules { get; init; }
+
     /// <summary>Multiply-accumulates at the traced shapes.</summary>
     public long Macs => Op.Macs(Inputs.Select(v => v.Spec).ToArray(), Outputs.Select(v => v.Spec).ToArray());
 

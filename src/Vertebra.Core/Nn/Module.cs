@@ -36,7 +36,7 @@ public abstract class Module
     protected abstract Tensor OnForward(Tensor x);
 
     /// <summary>Marks the ops applied until the returned scope ends as this module's own; for entry points other than <see cref="Forward"/>.</summary>
-    protected Scope Enter() => new(OpRecording.Current is null ? null : this);
+    protected internal Scope Enter() => new(OpRecording.Current is null ? null : this);
 
     /// <summary>Switches this module and all below it to training or evaluation.</summary>
     public Module Train(bool training = true)
@@ -86,6 +86,16 @@ public abstract class Module
         CheckNewName(name);
         _buffers.Add(new(name, value, persistent));
         return value;
+    }
+
+    /// <summary>Takes a tensor that exists as a parameter (when gradients flow to it) or as a buffer.</summary>
+    private protected void Adopt(string name, Tensor tensor)
+    {
+        CheckNewName(name);
+        if (tensor.RequiresGrad)
+            _parameters.Add(new(name, tensor, static (_, _) => { }));
+        else
+            _buffers.Add(new(name, tensor, IsPersistent: true));
     }
 
     private void CheckNewName(string name)
@@ -178,7 +188,7 @@ public abstract class Module
     private sealed record BufferEntry(string Name, Tensor Tensor, bool IsPersistent);
 
     /// <summary>The time during which a module's ops are its own.</summary>
-    protected readonly ref struct Scope
+    protected internal readonly ref struct Scope
     {
         private readonly Module? _module;
 

@@ -6,6 +6,8 @@ namespace Vertebra.Ops;
 /// <summary>a + b.</summary>
 public sealed record Add : BinaryOp
 {
+    public override bool IsCommutative => true;
+
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);
 
     public override Tensor?[] Gradient(GradientContext g) =>

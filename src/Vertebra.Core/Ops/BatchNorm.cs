@@ -10,6 +10,9 @@ namespace Vertebra.Ops;
 /// </summary>
 public sealed record BatchNorm(float Epsilon, Activation Activation = Activation.None, bool AddsResidual = false) : Op
 {
+    /// <summary>Share of a batch in the running statistics when a graph with this op is trained; inference does not read it.</summary>
+    public float Momentum { get; init; } = 0.1f;
+
     public override Saved Saves => Saved.Input0 | Saved.Input1 | Saved.Input2 | Saved.Input3 | Saved.Input4 | BatchNormRules.SavedForResidual(Activation, AddsResidual);
 
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
@@ -72,10 +75,12 @@ public static partial class TensorOps
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="activation">Applied last.</param>
     /// <param name="residual">Added before the activation; of x's shape.</param>
+    /// <param name="momentum">Share of a batch in the running statistics, for graphs that are trained later.</param>
     public static Tensor BatchNorm(
-        this Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor variance, float epsilon = 1e-5f, Activation activation = Activation.None, Tensor? residual = null)
+        this Tensor x, Tensor weight, Tensor bias, Tensor mean, Tensor variance, float epsilon = 1e-5f, Activation activation = Activation.None, Tensor? residual = null,
+        float momentum = 0.1f)
     {
-        var op = new BatchNorm(epsilon, activation, residual is not null);
+        var op = new BatchNorm(epsilon, activation, residual is not null) { Momentum = momentum };
         return residual is null ? op.Apply(x, weight, bias, mean, variance) : op.Apply(x, weight, bias, mean, variance, residual);
     }
 }

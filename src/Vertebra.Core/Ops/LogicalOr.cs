@@ -5,6 +5,8 @@ namespace Vertebra.Ops;
 /// <summary>True where one is true, of <see cref="DType.Bool"/> tensors, broadcast.</summary>
 public sealed record LogicalOr : LogicalOp
 {
+    public override bool IsCommutative => true;
+
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute<Condition>(inputs, outputs);
 
     private readonly struct Condition : IComparison

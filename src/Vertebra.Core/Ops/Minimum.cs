@@ -7,6 +7,8 @@ namespace Vertebra.Ops;
 /// <summary>The smaller of a and b, NaN if one is. Where they are equal, each gets half of the gradient.</summary>
 public sealed record Minimum : BinaryOp
 {
+    public override bool IsCommutative => true;
+
     public override Saved Saves => Saved.Input0 | Saved.Input1;
 
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);

@@ -6,6 +6,8 @@ namespace Vertebra.Ops;
 /// <summary>a · b.</summary>
 public sealed record Multiply : BinaryOp
 {
+    public override bool IsCommutative => true;
+
     public override Saved Saves => Saved.Input0 | Saved.Input1;
 
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);

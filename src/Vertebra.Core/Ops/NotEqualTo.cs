@@ -5,6 +5,8 @@ namespace Vertebra.Ops;
 /// <summary>a != b.</summary>
 public sealed record NotEqualTo : Comparison
 {
+    public override bool IsCommutative => true;
+
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute<Condition>(inputs, outputs);
 
     private readonly struct Condition : IComparison

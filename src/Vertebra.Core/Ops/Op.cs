@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Vertebra.Autograd;
 
 namespace Vertebra.Ops;
@@ -7,6 +8,7 @@ namespace Vertebra.Ops;
 /// computation, its gradient (written with ops) and its multiply-accumulates. The same object runs eagerly, stands on the
 /// gradient tape, becomes a node of a graph and maps to ONNX.
 /// </summary>
+[DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicProperties)] // OpAttributes reads them
 public abstract record Op
 {
     /// <summary>The operation's name in messages, graphs and tables.</summary>
@@ -42,6 +44,9 @@ public abstract record Op
 
     /// <summary>The only output is the first input's memory under another shape: <see cref="Forward"/> is not called.</summary>
     public virtual bool IsView => false;
+
+    /// <summary>Two operands may change places.</summary>
+    public virtual bool IsCommutative => false;
 
     /// <summary>False when no gradient flows back at all (comparisons, indices).</summary>
     public virtual bool IsDifferentiable => true;

@@ -197,6 +197,24 @@ public sealed class Tensor
     /// <summary>The same memory under another shape; the caller has checked the element count. Not recorded: ops use it.</summary>
     internal Tensor View(Shape shape) => new(new(shape, DType), _storage);
 
+    /// <summary>True when the other tensor has the same spec and the same bits; neither is meta.</summary>
+    internal unsafe bool ContentEquals(Tensor other)
+    {
+        if (Spec != other.Spec)
+            return false;
+        byte* mine = (byte*)DataPointer, theirs = (byte*)other.DataPointer;
+        const int Block = 1 << 30;
+        for (long at = 0; at < Spec.Bytes; at += Block)
+        {
+            var length = (int)Math.Min(Block, Spec.Bytes - at);
+            if (!new ReadOnlySpan<byte>(mine + at, length).SequenceEqual(new ReadOnlySpan<byte>(theirs + at, length)))
+                return false;
+        }
+        GC.KeepAlive(this);
+        GC.KeepAlive(other);
+        return true;
+    }
+
     /// <summary>True when both tensors lie on the same memory.</summary>
     internal bool SharesMemoryWith(Tensor other) => _storage is not null && ReferenceEquals(_storage, other._storage);
 

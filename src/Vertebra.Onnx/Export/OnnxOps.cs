@@ -60,6 +60,7 @@ internal static partial class OnnxOps
         [typeof(Flatten)] = Reshape,
         [typeof(Squeeze)] = Reshape,
         [typeof(Unsqueeze)] = Reshape,
+        [typeof(DropInTraining)] = Unary("Identity"),
         [typeof(Permute)] = Permute,
         [typeof(Concat)] = Concat,
         [typeof(Slice)] = Slice,

@@ -127,7 +127,7 @@ public sealed class CifarResNet : Backbone
         {
             var shortcut = Shortcut(x);
             x = _conv2.Forward(_bn1.Forward(_conv1.Forward(x), _act1));
-            if (_dropPath is null || !IsTraining)
+            if (_dropPath is not { IsInPlace: true })
                 return _bn2.Forward(x, _act2, shortcut);
             return _act2.Forward(_dropPath.Forward(_bn2.Forward(x)) + shortcut);
         }

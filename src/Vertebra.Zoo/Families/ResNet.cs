@@ -189,7 +189,7 @@ internal sealed class ResidualBlock : Module
                 x = _blur!.Forward(x);
         }
         x = _convs[^1].Forward(x);
-        if (_attention is null && (_dropPath is null || !IsTraining))
+        if (_attention is null && _dropPath is not { IsInPlace: true })
             return _norms[^1].Forward(x, _acts[^1], shortcut);
         x = _norms[^1].Forward(x);
         x = _attention?.Forward(x) ?? x;

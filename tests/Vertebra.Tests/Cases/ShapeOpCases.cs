@@ -117,6 +117,7 @@ public sealed class ShapeOpCases : IOpCases
         yield return new(new Squeeze(-1), [Numbered([1], DType.Int64)], x => [x[0]]);
         yield return new(new Unsqueeze(-1), [OpCases.Uniform([2, 3], 1)], x => [x[0]]) { CheckSecondDerivative = true };
         yield return new(new Unsqueeze(0), [OpCases.Uniform([], 1)], x => [x[0]]);
+        yield return new(new DropInTraining(0.5f, WholeImages: false), [OpCases.Uniform([2, 3], 1)], x => [x[0]]) { CheckSecondDerivative = true };
         yield return new(new Flatten(1, -1), [OpCases.Uniform([2, 3, 2], 1)], x => [x[0]]) { CheckSecondDerivative = true };
         yield return new(new Flatten(0, 1), [OpCases.Uniform([0, 3, 2], 1)], x => [x[0]]);
     }

@@ -8,13 +8,7 @@ public sealed class Dropout(float probability) : Module
     /// <summary>Share of elements dropped, in [0, 1).</summary>
     public float Probability { get; } = probability;
 
-    protected override Tensor OnForward(Tensor x)
-    {
-        if (!IsTraining || Probability == 0)
-            return x;
-        var (seed, stream) = TrainingRandom.Next();
-        return x.Dropout(Probability, seed, stream);
-    }
+    protected override Tensor OnForward(Tensor x) => Dropping.Apply(new(Probability, WholeImages: false), x, IsTraining);
 }
 
 /// <summary>
@@ -26,11 +20,23 @@ public sealed class DropPath(float probability) : Module
     /// <summary>Share of images whose branch is dropped, in [0, 1).</summary>
     public float Probability { get; } = probability;
 
-    protected override Tensor OnForward(Tensor x)
+    /// <summary>Whether it has to be applied now: in training, and while a trace is taken, which keeps its place. Otherwise a block may go around it.</summary>
+    public bool IsInPlace => Probability > 0 && (IsTraining || OpRecording.Current is not null);
+
+    protected override Tensor OnForward(Tensor x) => Dropping.Apply(new(Probability, WholeImages: true), x, IsTraining);
+}
+
+/// <summary>What all dropouts do.</summary>
+internal static class Dropping
+{
+    /// <summary>Drops in training, and otherwise does nothing; a trace keeps the place.</summary>
+    public static Tensor Apply(DropInTraining op, Tensor x, bool isTraining)
     {
-        if (!IsTraining || Probability == 0)
+        if (op.P == 0)
             return x;
+        if (!isTraining)
+            return OpRecording.Current is null ? x : op.Apply(x);
         var (seed, stream) = TrainingRandom.Next();
-        return x.DropPath(Probability, seed, stream);
+        return op.Dropping(seed, stream).Apply(x);
     }
 }

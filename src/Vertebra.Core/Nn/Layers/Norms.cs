@@ -110,26 +110,33 @@ public sealed class BatchNorm2d : NormLayer
     private Tensor Normalise(Tensor x, Kernels.Activation activation, Tensor? residual)
     {
         if (!IsTraining)
-            return x.BatchNorm(_weight, _bias, _runningMean, _runningVar, Epsilon, activation, residual);
+            return x.BatchNorm(_weight, _bias, _runningMean, _runningVar, Epsilon, activation, residual, _momentum);
         var (result, mean, variance) = x.BatchNormTraining(_weight, _bias, Epsilon, activation, residual);
         if (!mean.IsMeta)
-            Track(mean, variance, x.ElementCount / x.Shape[-1]);
+        {
+            RunningStatistics.Track(_runningMean, _runningVar, mean, variance, x.ElementCount / x.Shape[-1], _momentum);
+            _batches.CopyFrom<long>([_batches.ToArray<long>()[0] + 1]);
+        }
         return result;
     }
+}
 
-    private void Track(Tensor mean, Tensor variance, long count)
+/// <summary>Statistics that batch normalisation collects while training and uses afterwards.</summary>
+internal static class RunningStatistics
+{
+    /// <summary>Moves mean and variance [C] towards those of a batch of <paramref name="count"/> values per channel, the variance unbiased.</summary>
+    public static void Track(Tensor runningMean, Tensor runningVar, Tensor mean, Tensor variance, long count, float momentum)
     {
-        Move(_runningMean, mean, 1);
-        Move(_runningVar, variance, (float)((double)count / (count - 1)));
-        _batches.CopyFrom<long>([_batches.ToArray<long>()[0] + 1]);
+        Move(runningMean, mean, momentum, 1);
+        Move(runningVar, variance, momentum, (float)((double)count / (count - 1)));
     }
 
-    private void Move(Tensor running, Tensor batch, float factor)
+    private static void Move(Tensor running, Tensor batch, float momentum, float factor)
     {
         var target = running.AsSpan<float>();
         var source = batch.AsSpan<float>();
         for (var i = 0; i < target.Length; i++)
-            target[i] = ((1 - _momentum) * target[i]) + (_momentum * factor * source[i]);
+            target[i] = ((1 - momentum) * target[i]) + (momentum * factor * source[i]);
         running.MarkWritten();
         GC.KeepAlive(batch);
     }
