@@ -1,52 +1,67 @@
 using Google.Protobuf;
 using Vertebra.Graphs;
+using Vertebra.Nn;
 using Vertebra.Onnx.Format;
 
 namespace Vertebra.Onnx;
 
-/// <summary>How a graph is written as an ONNX file.</summary>
-public sealed record OnnxExportOptions
-{
-    /// <summary>Operator set version, 13 to 21.</summary>
-    public int Opset { get; init; } = 17;
-
-    /// <summary>Leave the batch size open (named <c>batch</c>), so that the file runs at any.</summary>
-    public bool DynamicBatch { get; init; } = true;
-
-    /// <summary>Merge inference batch norms into the convolutions before them.</summary>
-    public bool FoldBatchNorm { get; init; }
-
-    /// <summary>Name of the graph in the file.</summary>
-    public string GraphName { get; init; } = "network";
-
-    /// <summary>Key and value texts for the file's metadata: preprocessing facts, class names.</summary>
-    public IReadOnlyDictionary<string, string> Metadata { get; init; } = new Dictionary<string, string>();
-}
-
 /// <summary>
-/// Writes graphs as ONNX models. Image inputs are [N, C, H, W] in the file, as its consumers expect; no transposes stand in
+/// Writes networks as ONNX models. Image inputs are [N, C, H, W] in the file, as its consumers expect; no transposes stand in
 /// the body of a convolutional network. Weights keep their state-dict names and nodes are named after their module paths.
 /// </summary>
 public static class OnnxExporter
 {
-    /// <summary>Writes a file, atomically.</summary>
-    /// <exception cref="VertebraException">An operation has no ONNX form, the opset is out of range, or the file cannot be written.</exception>
-    public static void Export(Graph graph, string path, OnnxExportOptions? options = null)
+    // Protocol buffers end at 2 GB; nodes and names need some of that.
+    private const long LargestInline = 2_000_000_000;
+
+    /// <summary>Writes the graph of a module, atomically.</summary>
+    /// <param name="module">The network, in evaluation mode.</param>
+    /// <param name="input">Shape of one input, images as [N, H, W, C]; sizes that the options leave open are those it is traced at.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="options">How it is written.</param>
+    /// <exception cref="VertebraException">
+    /// An operation has no ONNX form, the network does not allow what is left open, the opset is out of range, or the file cannot be written.
+    /// </exception>
+    public static void Export(Module module, Shape input, string path, OnnxExportOptions? options = null) =>
+        Save(Build(module, input, options ?? new()), path, options ?? new());
+
+    /// <summary>Writes a graph, atomically. Open sizes follow from the ops' shape rules; where a module exists, exporting that sees more.</summary>
+    /// <exception cref="VertebraException">As for a module.</exception>
+    public static void Export(Graph graph, string path, OnnxExportOptions? options = null) => Save(Build(graph, options ?? new()), path, options ?? new());
+
+    internal static BuiltModel Build(Module module, Shape input, OnnxExportOptions options)
     {
-        var model = Build(graph, options ?? new OnnxExportOptions());
-        AtomicFile.Write(path, stream => model.WriteTo(stream));
+        RequireOpset(options);
+        var graph = Graph.Trace(module, input);
+        return Build(graph, OpenSizes.From(graph, SizeProbes.Of(input, options, shape => GraphShapes.ByTracing(graph, module, shape))), options);
     }
 
-    internal static ModelProto Build(Graph graph, OnnxExportOptions options)
+    internal static BuiltModel Build(Graph graph, OnnxExportOptions options)
     {
-        if (options.Opset is < 13 or > 21)
-            throw new VertebraException($"opset {options.Opset} is not supported: choose 13 to 21 (17 runs nearly everywhere)");
+        RequireOpset(options);
+        if (!options.DynamicBatch && !options.DynamicSize)
+            return Build(graph, OpenSizes.Fixed(graph), options);
+        var first = graph.Inputs[0].Shape;
+        return Build(graph, OpenSizes.From(graph, SizeProbes.Of(first, options, ShapesAt)), options);
+
+        IReadOnlyDictionary<Value, Shape> ShapesAt(Shape shape)
+        {
+            var shapes = SizeProbes.Following(graph, shape);
+            return graph.IsDynamic ? GraphShapes.ByResizing(graph, shapes) : GraphShapes.ByInference(graph, shapes);
+        }
+    }
+
+    private static BuiltModel Build(Graph graph, OpenSizes sizes, OnnxExportOptions options)
+    {
         if (options.FoldBatchNorm)
-            graph = BatchNormFolding.Apply(graph);
-        var emitter = new OnnxEmitter(graph, options);
+        {
+            var folded = BatchNormFolding.Apply(graph);
+            (graph, sizes) = (folded, sizes.For(folded));
+        }
+        var emitter = new OnnxEmitter(graph, sizes, options);
         var model = new ModelProto
         {
-            IrVersion = options.Opset >= 21 ? 10 : 8,
+            IrVersion = IrVersionOf(options.Opset),
             ProducerName = "vertebra",
             ProducerVersion = typeof(OnnxExporter).Assembly.GetName().Version!.ToString(3),
             Graph = emitter.Emit(),
@@ -54,6 +69,67 @@ public static class OnnxExporter
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = options.Opset });
         foreach (var (key, value) in options.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal))
             model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
-        return model;
+        return new(model, emitter.Initializers);
+    }
+
+    private static void RequireOpset(OnnxExportOptions options)
+    {
+        if (options.Opset is < 13 or > 21)
+            throw new VertebraException($"opset {options.Opset} is not supported: choose 13 to 21 (17 runs nearly everywhere)");
+    }
+
+    // The first version of the format in which an operator set may stand (ONNX, docs/Versioning.md).
+    private static int IrVersionOf(int opset) => opset switch { <= 14 => 7, <= 18 => 8, <= 20 => 9, _ => 10 };
+
+    private static void Save(BuiltModel built, string path, OnnxExportOptions options)
+    {
+        if (!options.ExternalData && built.Initializers.Sum(i => i.Data.Spec.Bytes) <= LargestInline)
+        {
+            AtomicFile.Write(path, built.Complete().WriteTo);
+            return;
+        }
+        var name = Path.GetFileName(path) + ".data";
+        AtomicFile.Write(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, name), stream => built.WriteData(stream, name));
+        AtomicFile.Write(path, built.Model.WriteTo);
+    }
+}
+
+/// <summary>A model whose initializers' data lies beside it.</summary>
+internal sealed record BuiltModel(ModelProto Model, IReadOnlyList<(TensorProto Proto, Tensor Data)> Initializers)
+{
+    // Readers may map the file into memory, a page at a time.
+    private const int Alignment = 4096;
+
+    /// <summary>The model with the data inside.</summary>
+    public ModelProto Complete()
+    {
+        foreach (var (proto, data) in Initializers)
+            proto.RawData = UnsafeByteOperations.UnsafeWrap(TensorBytes.Of(data).ToArray());
+        return Model;
+    }
+
+    /// <summary>Writes the data to a stream and makes the model point into that file.</summary>
+    public void WriteData(Stream stream, string fileName)
+    {
+        long offset = 0;
+        foreach (var (proto, data) in Initializers)
+        {
+            var bytes = TensorBytes.Of(data);
+            // Shapes and axes are read while the graph is loaded, before any data file is.
+            if (bytes.Length < 1024)
+            {
+                proto.RawData = ByteString.CopyFrom(bytes);
+                continue;
+            }
+            var padding = (int)(-offset & (Alignment - 1));
+            stream.Write(new byte[padding]);
+            offset += padding;
+            stream.Write(bytes);
+            proto.DataLocation = TensorProto.Types.DataLocation.External;
+            proto.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = fileName });
+            proto.ExternalData.Add(new StringStringEntryProto { Key = "offset", Value = offset.ToString(System.Globalization.CultureInfo.InvariantCulture) });
+            proto.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = bytes.Length.ToString(System.Globalization.CultureInfo.InvariantCulture) });
+            offset += bytes.Length;
+        }
     }
 }

@@ -36,7 +36,7 @@ public class OnnxExportTests
     [Fact]
     public void A_convolutional_body_has_no_transposes_and_weights_keep_their_names()
     {
-        var model = OnnxExporter.Build(Graph.Trace(new Sampler(), [1, 12, 10, 3]), new());
+        var model = OnnxExporter.Build(Graph.Trace(new Sampler(), [1, 12, 10, 3]), new()).Model;
         Assert.DoesNotContain("Transpose", model.Graph.Node.Select(n => n.OpType));
         Assert.Contains("stem_weight", model.Graph.Initializer.Select(i => i.Name));
         Assert.Equal([1L, 3L, 12L, 10L], model.Graph.Input[0].Type.TensorType.Shape.Dim.Select(d => d.DimParam == "batch" ? 1 : d.DimValue));

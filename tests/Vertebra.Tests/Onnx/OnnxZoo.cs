@@ -1,0 +1,101 @@
+using Vertebra.Autograd;
+using Vertebra.Graphs;
+using Vertebra.Onnx;
+using Vertebra.Ops;
+using Vertebra.Tests.Cases;
+using Vertebra.Zoo;
+using Vertebra.Zoo.Verification;
+
+namespace Vertebra.Tests.Onnx;
+
+/// <summary>What happened to one network on its way through ONNX.</summary>
+/// <param name="Name">The network.</param>
+/// <param name="Size">Side of the images.</param>
+/// <param name="Nodes">Nodes of the file.</param>
+/// <param name="Transposes">Of these, transposes of something that is not a weight.</param>
+/// <param name="Runtime">Relative L2 distance of ONNX Runtime's outputs from ours; NaN when it refused the file.</param>
+/// <param name="Error">What went wrong, or empty.</param>
+internal sealed record ZooRow(string Name, int Size, int Nodes, int Transposes, double Runtime, string Error);
+
+/// <summary>Registered networks through ONNX: a reusable sweep.</summary>
+internal static class OnnxZoo
+{
+    /// <summary>Sweeps are whole, not samples: minutes to an hour.</summary>
+    public static bool IsFullSweep { get; } = Environment.GetEnvironmentVariable("VERTEBRA_FULL_SWEEP") is "1";
+
+    /// <summary>
+    /// Exports networks with weights of the golden files' rule (with fresh ones a residual branch that ends in zeros leaves nothing but rounding
+    /// to compare) and runs them in ONNX Runtime, a few at a time, so that neither disk nor memory fills.
+    /// </summary>
+    public static IEnumerable<ZooRow> Sweep(IEnumerable<string> names, OnnxExportOptions options)
+    {
+        return names.Chunk(8).SelectMany(group => SweepGroup(group, options));
+    }
+
+    private static List<ZooRow> SweepGroup(string[] names, OnnxExportOptions options)
+    {
+        using var folder = new TemporaryFolder();
+        using var off = GradMode.Off();
+        var rows = new List<ZooRow>();
+        var jobs = new List<(int Row, float[] Expected, OnnxRuntimeJob Job)>();
+        foreach (var name in names)
+        {
+            try
+            {
+                var (row, expected, job) = Prepare(name, folder[$"{name}.onnx"], options);
+                jobs.Add((rows.Count, expected, job));
+                rows.Add(row);
+            }
+            catch (VertebraException e)
+            {
+                rows.Add(new(name, 0, 0, 0, double.NaN, e.Message));
+            }
+        }
+        foreach (var ((row, expected, _), result) in jobs.Zip(OnnxRuntime.RunMany([.. jobs.Select(j => j.Job)])))
+        {
+            rows[row] = result.Error is { } error ? rows[row] with { Error = error }
+                : rows[row] with { Runtime = RelativeError(result.Outputs[0].ToArray<float>(), expected) };
+        }
+        return rows;
+    }
+
+    private static (ZooRow Row, float[] Expected, OnnxRuntimeJob Job) Prepare(string name, string file, OnnxExportOptions options)
+    {
+        var network = Models.Create(name, new() { NumClasses = 10 });
+        GoldenValues.Fill(network, new Dictionary<string, int>());
+        var size = SmallSize(name);
+        var built = OnnxExporter.Build(network, [1, size, size, network.InChans], options);
+        OnnxExporter.Export(network, [1, size, size, network.InChans], file, options);
+        var image = OpCases.Uniform([2, size, size, network.InChans], 1);
+        var row = new ZooRow(name, size, built.Model.Graph.Node.Count, TransposesIn(built), double.NaN, "");
+        return (row, network.Forward(image).ToArray<float>(), new(file, [image.Permute([0, 3, 1, 2])]));
+    }
+
+    /// <summary>A small image where the network takes one, else its own size.</summary>
+    public static int SmallSize(string name)
+    {
+        var own = Models.Find(name).Config.InputSize;
+        if (own.Height <= 64)
+            return own.Height;
+        try
+        {
+            using var meta = Vertebra.Nn.Construction.Meta();
+            Graph.Trace(Models.Create(name), [1, 64, 64, own.Channels]);
+            return 64;
+        }
+        catch (VertebraException)
+        {
+            return own.Height;
+        }
+    }
+
+    /// <summary>Transposes of values that flow; those of weights are done once, when the file is loaded.</summary>
+    public static int TransposesIn(BuiltModel built)
+    {
+        var constants = built.Initializers.Select(i => i.Proto.Name).ToHashSet();
+        return built.Model.Graph.Node.Count(n => n.OpType == "Transpose" && !constants.Contains(n.Input[0]));
+    }
+
+    public static double RelativeError(float[] actual, float[] expected) =>
+        Math.Sqrt(actual.Zip(expected, (a, e) => Math.Pow(a - e, 2)).Sum() / expected.Sum(e => Math.Pow(e, 2)));
+}
