@@ -5,18 +5,29 @@ using Vertebra.Zoo.Verification;
 
 namespace Vertebra.Cli.Verbs;
 
-/// <summary><c>vertebra verify --fixtures DIR</c>: networks against golden values of the reference implementation.</summary>
+/// <summary>
+/// <c>vertebra verify --fixtures DIR</c>: networks against golden values of the reference implementation;
+/// <c>vertebra verify --onnx-tests DIR</c>: ONNX operators against the standard's own tests.
+/// </summary>
 internal static class VerifyVerb
 {
     public static Command Create()
     {
-        var fixtures = new Option<string>("--fixtures") { Description = "a folder of golden fixtures (scheme zoo-1), or one such file", Required = true };
+        var fixtures = new Option<string>("--fixtures") { Description = "a folder of golden fixtures (scheme zoo-1), or one such file" };
+        var onnxTests = new Option<string>("--onnx-tests") { Description = "a folder of the ONNX standard's backend tests (model.onnx with test_data_set_0 beside it), searched at all depths" };
+        var filter = new Option<string>("--filter") { Description = "names of the ONNX tests to run, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
         var only = new Option<string>("--models") { Description = "names to verify, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
         var json = new Option<bool>("--json") { Description = "print one JSON array instead of lines" };
         var command = new Command("verify",
             "Fill networks by rule and compare names, shapes, costs, outputs, feature maps, losses and gradients with golden files. " +
-            "A file whose network is not registered is listed as missing, not as passed. Exit code 1 if any fails.") { fixtures, only, json };
-        command.SetAction(parsed => Host.Interruptible(stop => Run(parsed.GetValue(fixtures)!, parsed.GetValue(only)!, parsed.GetValue(json), stop)));
+            "A file whose network is not registered is listed as missing, not as passed. Or run the ONNX standard's tests and tell, operator by operator, " +
+            "how many pass, fail, or need what is not supported. Exit code 1 if any fails.") { fixtures, only, onnxTests, filter, json };
+        command.SetAction(parsed => Host.Interruptible(stop => (parsed.GetValue(fixtures), parsed.GetValue(onnxTests)) switch
+        {
+            ({ } folder, null) => Run(folder, parsed.GetValue(only)!, parsed.GetValue(json), stop),
+            (null, { } folder) => OnnxTestReport.Run(folder, parsed.GetValue(filter)!, parsed.GetValue(json), stop),
+            _ => throw new VertebraException("name either --fixtures or --onnx-tests"),
+        }));
         return command;
     }
 

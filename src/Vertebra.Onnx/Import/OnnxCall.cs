@@ -99,7 +99,10 @@ internal sealed class OnnxCall(OnnxNode node, OnnxValue?[] inputs, Interpreter i
 
     public Tensor? TensorAttribute(string name) => Attribute(name, Type.Tensor) is { } a ? interpreter.ReadTensor(a.T) : null;
 
-    // ---------------------------------------------------------------- subgraphs
+    // ---------------------------------------------------------------- subgraphs and other rows
+
+    /// <summary>Another operator of the standard with this node's attributes, on other operands.</summary>
+    public OnnxValue[] Other(string opType, params OnnxValue?[] operands) => OperatorTable.Find("", opType)!(new(node, operands, interpreter, scope));
 
     /// <summary>A graph attribute.</summary>
     public OnnxProgram Subgraph(string name) => node.Subgraphs.TryGetValue(name, out var graph) ? graph : throw Missing(name);

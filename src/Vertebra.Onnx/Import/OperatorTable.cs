@@ -34,6 +34,18 @@ internal sealed class OperatorTable
         ResizeRows.AddTo(table);
         ShapeRows.AddTo(table);
         IndexRows.AddTo(table);
+        SelectionRows.AddTo(table);
+        FunctionRows.AddTo(table);
+        DetectionRows.AddTo(table);
+        RecurrentRows.AddTo(table);
+        QuantisationRows.AddTo(table);
+        WindowRows.AddTo(table);
+        ControlRows.AddTo(table);
+        SequenceRows.AddTo(table);
+        SignalRows.AddTo(table);
+        LossRows.AddTo(table);
+        RandomRows.AddTo(table);
+        ContribRows.AddTo(table);
         return table;
     }
 }

@@ -112,17 +112,16 @@ internal sealed record ResizePlan(
         var first = (long)Math.Floor(x - support) + 1;
         var last = (long)Math.Ceiling(x + support) - 1;
         double sum = 0;
-        var excludes = ExcludeOutside || widening != 1;
         for (var i = first; i <= last; i++)
         {
             var isOutside = i < 0 || i >= size;
-            if (isOutside && excludes)
+            if (isOutside && ExcludeOutside)
                 continue;
             var weight = Filter((x - i) * widening);
             map.Weights[(o * (long)size) + Math.Clamp(i, 0, size - 1)] += (float)weight;
             sum += weight;
         }
-        if ((excludes || widening != 1) && sum != 0)
+        if ((ExcludeOutside || widening != 1) && sum != 0)
         {
             for (var i = 0; i < size; i++)
                 map.Weights[(o * (long)size) + i] /= (float)sum;

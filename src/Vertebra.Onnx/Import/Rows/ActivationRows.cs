@@ -44,7 +44,8 @@ internal static class ActivationRows
         // One number, or one for each channel.
         if (slope.Shape.ElementCount == 1)
             return Alignment.Unary(x, t => t.Prelu(slope.AsPlain().Reshape([1])));
-        if (x.Rank > 2 && slope.Shape.ElementCount == x.Shape[1] && slope.Rank < x.Rank && slope.Rank == x.Rank - 1 && slope.Shape[0] == x.Shape[1])
+        var isPerChannel = slope.Rank == x.Rank - 1 || (slope.Rank == 1 && c.Opset < 7); // [C] did not broadcast from the end then
+        if (x.Rank > 2 && isPerChannel && slope.Shape.ElementCount == x.Shape[1] && slope.Shape[0] == x.Shape[1])
             return OnnxValue.ChannelsLast(x.AsChannelsLast().Prelu(slope.AsPlain().Reshape([-1])));
         return Alignment.Binary(x, slope, (t, s) => t.Relu() + (t.Clamp(max: 0) * s));
     }

@@ -42,9 +42,9 @@ internal static class MathRows
         table.Add("Cos", c => Alignment.Unary(c[0], x => x.Cos()));
         table.Add("Tanh", c => Alignment.Unary(c[0], x => x.Tanh()));
         table.Add("Reciprocal", c => Alignment.Unary(c[0], x => 1 / x));
-        table.Add("Floor", c => HostFunction(c, MathF.Floor));
-        table.Add("Ceil", c => HostFunction(c, MathF.Ceiling));
-        table.Add("Round", c => HostFunction(c, v => MathF.Round(v, MidpointRounding.ToEven)));
+        table.Add("Floor", c => Alignment.Unary(c[0], x => x.Floor()));
+        table.Add("Ceil", c => Alignment.Unary(c[0], x => x.Ceil()));
+        table.Add("Round", c => Alignment.Unary(c[0], x => x.Round()));
         table.Add("Clip", Clip);
         table.Add("Cast", c => Alignment.Unary(c[0], x => Converted(x, c, c.ToInt(c.Int("to"), "to"))));
         table.Add("CastLike", c => Alignment.Unary(c[0], x => x.To(c[1].DType)));
@@ -98,14 +98,21 @@ internal static class MathRows
             if (exponent.Rank <= x.Rank)
                 return Alignment.Unary(x, t => power == 2 ? t.Square() : power == 0.5f ? t.Sqrt() : t.Pow(power));
         }
-        return HostFunction(x, exponent, MathF.Pow);
+        return Alignment.Binary(x, exponent, (a, b) => a.Power(b.To(DType.Float32)));
     }
 
     private static Tensor AsDouble(Tensor x) => Tensor.From(HostMath.ToDoubles(x), x.Shape);
 
-    private static Tensor FloatRemainder(Tensor a, Tensor b) => HostZip(a, b, (x, y) => x % y);
+    // Known values exactly; in a graph by the quotient, which rounds.
+    private static Tensor FloatRemainder(Tensor a, Tensor b)
+    {
+        if (!a.IsMeta && !b.IsMeta)
+            return HostMath.Zip<float, float, float>(a, b, (x, y) => x % y);
+        var quotient = a / b;
+        return a - (b * (quotient.Sign() * quotient.Abs().Floor()));
+    }
 
-    private static Tensor FloatModulo(Tensor a, Tensor b) => HostZip(a, b, (x, y) => x - (y * MathF.Floor(x / y)));
+    private static Tensor FloatModulo(Tensor a, Tensor b) => a - (b * (a / b).Floor());
 
     private static OnnxValue Where(OnnxCall c)
     {
@@ -119,28 +126,12 @@ internal static class MathRows
     private static OnnxValue Signed(OnnxCall c, Func<long, long> integers, Func<Tensor, Tensor> floats) =>
         Alignment.Unary(c[0], c[0].DType.IsFloat() ? floats : x => HostMath.Unary(x, integers));
 
-    /// <summary>A function without an op of its own: shapes are computed with it, on values that are known.</summary>
-    private static OnnxValue HostFunction(OnnxCall c, Func<float, float> function) => Alignment.Unary(c[0], x =>
-    {
-        HostMath.RequireData(x);
-        return Tensor.From(Array.ConvertAll(x.To(DType.Float32).ToArray<float>(), v => function(v)), x.Shape);
-    });
-
-    private static OnnxValue HostFunction(OnnxValue a, OnnxValue b, Func<float, float, float> function) => Alignment.Binary(a, b, (x, y) => HostZip(x, y, function));
-
-    private static Tensor HostZip(Tensor a, Tensor b, Func<float, float, float> function)
-    {
-        HostMath.RequireData(a);
-        HostMath.RequireData(b);
-        return HostMath.Zip(a.To(DType.Float32), b.To(DType.Float32), function);
-    }
-
     private static OnnxValue Clip(OnnxCall c)
     {
         var byOperand = c.Opset >= 11;
         if (!c[0].DType.IsFloat())
         {
-            var (low, high) = (c.Has(1) ? c.Long(1) : long.MinValue, c.Has(2) ? c.Long(2) : long.MaxValue);
+            var (low, high) = (c.Has(1) ? (long)c.Number(1) : long.MinValue, c.Has(2) ? (long)c.Number(2) : long.MaxValue);
             return Alignment.Unary(c[0], x => HostMath.Unary(x, v => Math.Min(Math.Max(v, low), high)));
         }
         var min = byOperand ? (c.Has(1) ? (float)c.Number(1) : float.NegativeInfinity) : c.Float("min", float.NegativeInfinity);

@@ -56,7 +56,8 @@ internal static class ResizeRows
         return plan.Mode switch
         {
             "nearest" when plan.Coordinates == "asymmetric" && plan.Nearest == "floor" => new(sizes[2], sizes[3], InterpolationMode.Nearest),
-            "linear" when isHalfPixel || (isAligned && !plan.Antialias) => new(sizes[2], sizes[3], InterpolationMode.Bilinear, isAligned, plan.Antialias),
+            // Pillow's filter, which the op has, leaves out what lies outside.
+            "linear" when (plan.Antialias ? isHalfPixel && plan.ExcludeOutside : isHalfPixel || isAligned) => new(sizes[2], sizes[3], InterpolationMode.Bilinear, isAligned, plan.Antialias),
             "cubic" when (isHalfPixel || isAligned) && !plan.Antialias && plan.CubicA == -0.75f && !plan.ExcludeOutside =>
                 new(sizes[2], sizes[3], InterpolationMode.Bicubic, isAligned),
             _ => null,
