@@ -12,6 +12,7 @@ internal static class VerbList
         PredictVerb.Create(),
         ExportVerb.Create(),
         ProfileVerb.Create(),
+        DrawVerb.Create(),
         ModelsVerb.Create(),
         VerifyVerb.Create(),
         BenchVerb.Create(),

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using System.Text;
+using System.Text.Json;
 
 namespace Vertebra.Lab.Reports;
 
@@ -22,6 +23,15 @@ public readonly struct Markup
 
     /// <summary>One after the other.</summary>
     public static Markup Join(IEnumerable<Markup> parts) => new(string.Concat(parts.Select(p => p._text)));
+
+    /// <summary>JSON for a script element. The writer escapes the characters with which markup could begin.</summary>
+    public static Markup Json(Action<Utf8JsonWriter> write)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+            write(json);
+        return new(Encoding.UTF8.GetString(buffer.ToArray()));
+    }
 
     public override string ToString() => _text ?? "";
 
