@@ -30,7 +30,7 @@ internal static class DrawVerb
         var extension = Path.GetExtension(output).ToLowerInvariant();
         if (extension is not (".svg" or ".html" or ".htm"))
             throw new VertebraException($"-o {output} ends in neither .svg nor .html");
-        var profile = time ? GraphProfile.Measure(loaded.Graph, loaded.RandomInputs(), loaded.IsChannelsFirst) : GraphProfile.Of(loaded.Graph, loaded.IsChannelsFirst);
+        var profile = time ? GraphProfile.Measure(loaded.Graph, loaded.RandomInputs()) : GraphProfile.Of(loaded.Graph);
         var kinds = loaded.Network?.NamedModules().ToDictionary(m => m.Path, m => m.Module.GetType().Name);
         var drawing = new NetworkDrawing(loaded.Name, profile, kinds, depth);
         AtomicFile.WriteText(output, extension == ".svg" ? drawing.ToSvg() : drawing.ToHtml());

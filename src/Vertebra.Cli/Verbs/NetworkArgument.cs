@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Vertebra.Graphs;
 using Vertebra.Kernels;
 using Vertebra.Lab.Data;
+using Vertebra.Onnx;
 using Vertebra.Zoo;
 using Vertebra.Zoo.Weights;
 
@@ -73,6 +76,8 @@ internal sealed class NetworkArgument
 
     private LoadedGraph LoadGraph(ParseResult parsed, string path, int batch, (int Channels, int Height, int Width)? size, bool weightsMatter)
     {
+        if (Path.GetExtension(path).Equals(".onnx", StringComparison.OrdinalIgnoreCase))
+            return LoadOnnx(path, batch, size);
         var isName = !File.Exists(path) && !Directory.Exists(path);
         var options = new ModelOptions { NumClasses = parsed.GetValue(_classes), InChans = isName ? size?.Channels : null };
         var network = Build(path, parsed.GetValue(_model), options, weightsMatter);
@@ -85,6 +90,42 @@ internal sealed class NetworkArgument
         }
         var graph = Graph.Trace(network, [batch, preprocessing.Height, preprocessing.Width, preprocessing.Channels]);
         return new(path, graph, network, preprocessing);
+    }
+
+    private static LoadedGraph LoadOnnx(string path, int batch, (int Channels, int Height, int Width)? size)
+    {
+        var model = OnnxModel.Load(path);
+        var preprocessing = PreprocessingIn(model);
+        if (size is null && batch == 1)
+            return new(path, model.ToGraph(), null, preprocessing);
+        if (model.Inputs.Count != 1 || model.Inputs[0].Dimensions is { Count: not 4 })
+            throw new VertebraException($"{path} does not take one image ({string.Join("; ", model.Inputs)}): --batch and --input-size do not fit it");
+        var stated = model.Inputs[0].Dimensions?.Skip(1).Select(d => d.Size).ToArray();
+        int[] sides = size is { } s ? [s.Channels, s.Height, s.Width]
+            : stated is not null && stated.All(d => d is not null) ? [.. stated.Select(d => d!.Value)]
+            : throw new VertebraException($"{path} leaves its input's size open; say it with --input-size");
+        return new(path, model.ToGraph([[batch, .. sides]]), null, preprocessing);
+    }
+
+    // The metadata that 'export' writes are texts, some of them JSON.
+    private static Preprocessing? PreprocessingIn(OnnxModel model)
+    {
+        if (!model.Metadata.ContainsKey("mean"))
+            return null;
+        var facts = new JsonObject();
+        foreach (var (key, text) in model.Metadata)
+        {
+            try
+            {
+                facts[key] = JsonNode.Parse(text);
+            }
+            catch (JsonException)
+            {
+                facts[key] = text;
+            }
+        }
+        using var json = JsonDocument.Parse(facts.ToJsonString());
+        return Preprocessing.FromJson(json.RootElement, model.Source);
     }
 
     private void SetThreads(ParseResult parsed)
@@ -132,9 +173,6 @@ internal sealed record LoadedNetwork(string Source, Backbone Network, Preprocess
 /// <param name="Preprocessing">How images become its input; null where the file does not say.</param>
 internal sealed record LoadedGraph(string Source, Graph Graph, Backbone? Network, Preprocessing? Preprocessing)
 {
-    /// <summary>True when images are [N, C, H, W], as ONNX files have them.</summary>
-    public bool IsChannelsFirst => Network is null;
-
     /// <summary>The name without folders.</summary>
     public string Name => Path.GetFileName(Path.TrimEndingDirectorySeparator(Source));
 
@@ -144,7 +182,7 @@ internal sealed record LoadedGraph(string Source, Graph Graph, Backbone? Network
         get
         {
             var shape = Graph.Inputs[0].Shape;
-            return shape.Rank == 4 && !IsChannelsFirst ? $"[{shape[0]}, {shape[3]}, {shape[1]}, {shape[2]}]" : shape.ToString();
+            return shape.Rank == 4 ? $"[{shape[0]}, {shape[3]}, {shape[1]}, {shape[2]}]" : shape.ToString();
         }
     }
 

@@ -40,7 +40,7 @@ internal static class ProfileVerb
 
     private static int Run(LoadedGraph loaded, ProfileTable table, bool measure, bool json, string? html)
     {
-        var profile = measure ? GraphProfile.Measure(loaded.Graph, loaded.RandomInputs(), loaded.IsChannelsFirst) : GraphProfile.Of(loaded.Graph, loaded.IsChannelsFirst);
+        var profile = measure ? GraphProfile.Measure(loaded.Graph, loaded.RandomInputs()) : GraphProfile.Of(loaded.Graph);
         var roofline = measure ? new Roofline(profile, MachineSpeed.Measure()) : null;
         if (html is not null)
         {

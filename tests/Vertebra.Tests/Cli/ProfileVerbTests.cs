@@ -49,6 +49,19 @@ public class ProfileVerbTests
         Assert.Contains("11.68 M parameters", output);
     }
 
+    [Fact]
+    public void An_exported_file_costs_what_its_network_does()
+    {
+        using var place = new TemporaryFolder();
+        CommandLine.Run(place.Path, "export", "resnet20_cifar", "-o", "net.onnx").Succeeded();
+        string[] arguments = ["--no-time", "--json", "--batch", "2"];
+        using var file = JsonDocument.Parse(CommandLine.Run(place.Path, ["profile", "net.onnx", .. arguments]).Succeeded());
+        using var network = JsonDocument.Parse(CommandLine.Run(place.Path, ["profile", "resnet20_cifar", .. arguments]).Succeeded());
+        foreach (var cost in (string[])["params", "macs", "activations"])
+            Assert.Equal(network.RootElement.GetProperty("total").GetProperty(cost).GetInt64(), file.RootElement.GetProperty("total").GetProperty(cost).GetInt64());
+        Assert.Equal("[2, 3, 32, 32]", file.RootElement.GetProperty("input").GetString());
+    }
+
     [Theory]
     [InlineData("--input-size is '3,224'", "profile", "resnet18", "--input-size", "3,224")]
     [InlineData("--input-size is '3,0,224'", "profile", "resnet18", "--input-size", "3,0,224")]

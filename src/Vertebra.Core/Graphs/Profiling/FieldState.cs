@@ -18,12 +18,8 @@ internal sealed record FieldState(AxisField? Rows, AxisField? Columns, ImageAxis
 {
     public AxisField? this[ImageAxis axis] => axis == ImageAxis.Rows ? Rows : Columns;
 
-    public static FieldState Image(int rank, int rows, int columns)
-    {
-        var axes = new ImageAxis[rank];
-        (axes[rows], axes[columns]) = (ImageAxis.Rows, ImageAxis.Columns);
-        return new(AxisField.Pixel, AxisField.Pixel, axes);
-    }
+    /// <summary>The input itself, [N, H, W, C].</summary>
+    public static FieldState Image() => new(AxisField.Pixel, AxisField.Pixel, [ImageAxis.None, ImageAxis.Rows, ImageAxis.Columns, ImageAxis.None]);
 
     /// <summary>Nothing but that it depends on the image somehow.</summary>
     public static FieldState Unknown(int rank) => new(null, null, new ImageAxis[rank]);

@@ -62,16 +62,15 @@ public sealed record GraphProfile(Graph Graph, IReadOnlyList<NodeProfile> Nodes,
 {
     /// <summary>Costs that follow from the shapes alone; nothing is computed, and the weights may be meta.</summary>
     /// <param name="graph">The graph, images as [N, H, W, C].</param>
-    /// <param name="channelsFirst">Images are [N, C, H, W] instead.</param>
-    public static GraphProfile Of(Graph graph, bool channelsFirst = false) => Make(graph, channelsFirst, null);
+    public static GraphProfile Of(Graph graph) => Make(graph, null);
 
     /// <summary>The same with measured times (<see cref="NodeTimer"/>).</summary>
-    public static GraphProfile Measure(Graph graph, ReadOnlySpan<Tensor> inputs, bool channelsFirst = false) =>
-        Make(graph, channelsFirst, NodeTimer.Measure(graph, inputs));
+    public static GraphProfile Measure(Graph graph, ReadOnlySpan<Tensor> inputs) =>
+        Make(graph, NodeTimer.Measure(graph, inputs));
 
-    private static GraphProfile Make(Graph graph, bool channelsFirst, (double[] Nodes, double Total)? times)
+    private static GraphProfile Make(Graph graph, (double[] Nodes, double Total)? times)
     {
-        var fields = ReceptiveFields.Of(graph, channelsFirst);
+        var fields = ReceptiveFields.Of(graph);
         var parameters = ParameterCounts(graph);
         var nodes = new NodeProfile[graph.Nodes.Count];
         for (var n = 0; n < nodes.Length; n++)

@@ -15,12 +15,12 @@ public sealed class ReceptiveFields
 
     private ReceptiveFields() { }
 
-    /// <summary>Follows the first input of rank 4, an image [N, H, W, C] (or [N, C, H, W] with <paramref name="channelsFirst"/>).</summary>
-    public static ReceptiveFields Of(Graph graph, bool channelsFirst = false)
+    /// <summary>Follows the first input of rank 4, an image [N, H, W, C].</summary>
+    public static ReceptiveFields Of(Graph graph)
     {
         var fields = new ReceptiveFields();
         if (graph.Inputs.FirstOrDefault(v => v.Shape.Rank == 4) is { } image)
-            fields._states[image] = channelsFirst ? FieldState.Image(4, 2, 3) : FieldState.Image(4, 1, 2);
+            fields._states[image] = FieldState.Image();
         foreach (var node in graph.Nodes)
             fields.Visit(node);
         return fields;

@@ -217,7 +217,7 @@ public class NetworkDrawingTests
     private static List<(double X, double Y)> Corners(string path)
     {
         var corners = new List<(double X, double Y)>();
-        foreach (Match step in Regex.Matches(path, "([MVH])([-0-9.]+)(?: ([-0-9.]+))?"))
+        foreach (System.Text.RegularExpressions.Match step in Regex.Matches(path, "([MVH])([-0-9.]+)(?: ([-0-9.]+))?"))
         {
             var number = double.Parse(step.Groups[2].Value, CultureInfo.InvariantCulture);
             corners.Add(step.Groups[1].Value switch
