@@ -2,7 +2,7 @@ namespace Vertebra.Ops;
 
 /// <summary>
 /// Einstein sums, composed of Permute, Reshape, Sum, Multiply and MatMul: gradients, traces and multiply-accumulates are theirs.
-/// Every label of an operand is kept, or summed over; a label twice within one operand (a diagonal) is not covered.
+/// Every label of an operand is kept, or summed over; a label twice within one operand takes its diagonal.
 /// </summary>
 internal sealed class EinsteinSum
 {
@@ -25,16 +25,19 @@ internal sealed class EinsteinSum
         var inputs = sides[0].Split(',');
         if (sides.Length > 2 || inputs.Length != operands.Length || operands.Length == 0)
             throw Broken(sides.Length > 2 ? "more than one ->" : $"{inputs.Length} operands in the equation, {operands.Length} given");
-        var labels = new string[inputs.Length];
+        var (tensors, labels) = (operands.ToArray(), new string[inputs.Length]);
         for (var i = 0; i < labels.Length; i++)
-            labels[i] = LabelsOf(inputs[i], operands[i].Shape, i);
+        {
+            labels[i] = LabelsOf(inputs[i], tensors[i].Shape, i);
+            (tensors[i], labels[i]) = WithoutRepeats(new(tensors[i], labels[i]), i);
+        }
         var output = OutputLabels(sides.Length == 2 ? sides[1] : null, inputs, labels);
 
-        var result = Fit(new(operands[0], labels[0]));
+        var result = Fit(new(tensors[0], labels[0]));
         for (var i = 1; i < labels.Length; i++)
         {
             var later = string.Concat(labels[(i + 1)..]) + output;
-            result = Product(result, Fit(new(operands[i], labels[i])), later);
+            result = Product(result, Fit(new(tensors[i], labels[i])), later);
         }
         result = SumAway(result, output);
         return Ordered(result, output).Tensor;
@@ -51,8 +54,6 @@ internal sealed class EinsteinSum
         var labels = Expanded(input, hidden);
         for (var axis = 0; axis < labels.Length; axis++)
         {
-            if (labels.IndexOf(labels[axis]) != axis)
-                throw Broken($"label '{labels[axis]}' stands twice in operand {operand}; diagonals are not covered");
             var known = _sizes.GetValueOrDefault(labels[axis], 1);
             if (known != 1 && shape[axis] != 1 && known != shape[axis])
                 throw Broken($"label '{Shown(labels[axis])}' is {known} before and {shape[axis]} in operand {operand} of shape {shape}");
@@ -97,6 +98,25 @@ internal sealed class EinsteinSum
     // ---------------------------------------------------------------- computing
 
     /// <summary>Axes of size 1 under a label of another size broadcast: without them, the label is simply not in this operand.</summary>
+    /// <summary>A label that stands twice asks for the diagonal: every (n + 1)-th element of the two axes of size n as one.</summary>
+    private Term WithoutRepeats(Term term, int operand)
+    {
+        while (true)
+        {
+            var (tensor, labels) = term;
+            var second = Enumerable.Range(0, labels.Length).FirstOrDefault(axis => labels.IndexOf(labels[axis]) != axis, -1);
+            if (second < 0)
+                return term;
+            var first = labels.IndexOf(labels[second]);
+            var size = tensor.Shape[first];
+            if (tensor.Shape[second] != size)
+                throw Broken($"label '{Shown(labels[first])}' stands for {size} and {tensor.Shape[second]} in operand {operand} of shape {tensor.Shape}");
+            var others = Enumerable.Range(0, labels.Length).Where(axis => axis != first && axis != second).ToArray();
+            var square = tensor.Permute([.. others, first, second]).Reshape([.. others.Select(axis => tensor.Shape[axis]), checked(size * size)]);
+            term = new(square.Slice(others.Length, 0, int.MaxValue, size + 1), string.Concat(others.Select(axis => labels[axis])) + labels[first]);
+        }
+    }
+
     private Term Fit(Term term)
     {
         for (var axis = term.Labels.Length - 1; axis >= 0; axis--)

@@ -40,7 +40,7 @@ internal sealed record WindowAttributes(Size2d Kernel, Size2d Stride, Size2d Dil
 
     /// <summary>Number of axes the window moves over.</summary>
     public static int SpatialAxes(OnnxCall c, OnnxValue x) => x.Rank is 3 or 4 ? x.Rank - 2
-        : throw c.Bad($"{x}: only images [N, C, H, W] and lines [N, C, L] are supported");
+        : throw c.Bad($"{x}: only lines [N, C, L], images [N, C, H, W] and volumes [N, C, D, H, W] are supported");
 
     /// <summary>A list attribute with one entry for each axis.</summary>
     public static int[] List(OnnxCall c, string name, int count, int otherwise)
@@ -56,7 +56,8 @@ internal sealed record WindowAttributes(Size2d Kernel, Size2d Stride, Size2d Dil
         return OnnxValue.ChannelsLast(x.Rank == 3 ? function(last.Unsqueeze(1)).Squeeze(1) : function(last));
     }
 
-    private static int[] Pads(OnnxCall c, OnnxValue x, int[] kernel, int[] strides, int[] dilations)
+    /// <summary>Pads of any number of axes, stated or worked out from auto_pad: those before, then those after.</summary>
+    public static int[] Pads(OnnxCall c, OnnxValue x, int[] kernel, int[] strides, int[] dilations)
     {
         var mode = c.Text("auto_pad", "NOTSET");
         if (mode is "NOTSET" or "")
@@ -77,7 +78,8 @@ internal sealed record WindowAttributes(Size2d Kernel, Size2d Stride, Size2d Dil
         return pads;
     }
 
-    private static void CheckRange(OnnxCall c, int value, int least, string what)
+    /// <exception cref="VertebraException">A number lies outside what windows may have.</exception>
+    public static void CheckRange(OnnxCall c, int value, int least, string what)
     {
         if (value < least || value > Largest)
             throw c.Bad($"{what} {value} is outside {least} to {Largest}{(value < 0 && what == "padding" ? " (negative padding is not supported)" : "")}");

@@ -20,10 +20,15 @@ internal sealed record RuntimeOperatorCase(string OpType, int Opset, Tensor?[] I
     public override string ToString() => $"{OpType} ({string.Join(", ", Attributes.Select(a => $"{a.Name} = {(a.Value is Array list ? string.Join('.', list.Cast<object>()) : a.Value)}"))})";
 
     /// <summary>The case as nodes of a graph; every result becomes float32, and an output.</summary>
-    public void AddTo(GraphProto graph, int number)
+    /// <param name="graph">The graph.</param>
+    /// <param name="number">A number of its own in the graph.</param>
+    /// <param name="input">The graph's input that stands for the first operand; null where that is a constant too.</param>
+    public void AddTo(GraphProto graph, int number, string? input = null)
     {
         var node = new NodeProto { OpType = OpType, Domain = Domain, Name = $"case{number}" };
-        for (var i = 0; i < Inputs.Length; i++)
+        if (input is not null)
+            node.Input.Add(input);
+        for (var i = node.Input.Count; i < Inputs.Length; i++)
         {
             node.Input.Add(Inputs[i] is null ? "" : $"case{number}.in{i}");
             if (Inputs[i] is { } tensor)
@@ -176,6 +181,13 @@ internal sealed record RuntimeOperatorCase(string OpType, int Opset, Tensor?[] I
         new("GlobalLpPool", 13, [Real(1, 1, 2, 6, 7)], ("p", 1)),
         new("AveragePool", 19, [Real(1, 1, 2, 7, 6)], ("kernel_shape", new long[] { 3, 3 }), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }), ("ceil_mode", 1), ("count_include_pad", 1)),
         new("ConvTranspose", 11, [Real(1, 1, 4, 3, 4), Real(2, 4, 3, 3, 3), Real(3, 6)], ("group", 2), ("strides", new long[] { 2, 2 }), ("pads", new long[] { 1, 1, 1, 1 }), ("output_padding", new long[] { 1, 0 })),
+        new("Conv", 11, [Real(1, 2, 4, 5, 6, 4), Real(2, 6, 2, 3, 2, 3), Real(3, 6)], ("group", 2), ("strides", new long[] { 2, 1, 2 }), ("pads", new long[] { 1, 0, 1, 2, 1, 1 }), ("dilations", new long[] { 2, 1, 1 })),
+        new("Conv", 11, [Real(1, 1, 2, 5, 6, 4), Real(2, 3, 2, 3, 2, 3)], ("auto_pad", "SAME_UPPER"), ("strides", new long[] { 2, 2, 1 })),
+        new("ConvTranspose", 11, [Real(1, 2, 4, 3, 4, 2), Real(2, 4, 3, 3, 2, 3), Real(3, 6)], ("group", 2), ("strides", new long[] { 2, 3, 1 }), ("pads", new long[] { 1, 0, 1, 0, 1, 1 }), ("output_padding", new long[] { 1, 1, 0 })),
+        new("MaxPool", 12, [Real(1, 1, 2, 5, 6, 7)], ("kernel_shape", new long[] { 3, 2, 3 }), ("strides", new long[] { 2, 2, 2 }), ("pads", new long[] { 1, 0, 1, 1, 1, 1 }), ("ceil_mode", 1)),
+        new("AveragePool", 11, [Real(1, 1, 2, 5, 6, 7)], ("kernel_shape", new long[] { 3, 2, 3 }), ("strides", new long[] { 2, 2, 1 }), ("pads", new long[] { 1, 0, 1, 1, 1, 1 })),
+        new("BatchNormalization", 15, [Real(1, 3, 2, 4, 4), Real(2, 2), Real(3, 2), Real(4, 2), OpCases.Uniform([2], 5, 0.5f, 2)]),
+        new("Einsum", 12, [Real(1, 2, 3, 3)], ("equation", "bii->bi")),
         new("DFT", 20, [Real(1, 1, 6, 3, 1), null, One(1L)], ("onesided", 1)),
         new("DFT", 20, [Real(1, 1, 6, 3, 2), One(8L), One(1L)]),
         new("STFT", 17, [Real(1, 1, 20, 1), One(4L), Real(2, 8)], ("onesided", 1)),

@@ -40,6 +40,12 @@ public class EinsumTests
         { "...ij,jk->...ik", [[2, 2, 2, 3], [3, 4]], "abij,jk->abik" },
         { "...c,dc->...d", [[3], [2, 3]], "c,dc->d" },
         { "i...,i...", [[3, 2], [3, 2]], "ib,ib->b" },
+        { "ii->i", [[3, 3]], null },
+        { "ii", [[3, 3]], null },
+        { "iji->j", [[3, 2, 3]], null },
+        { "iii->i", [[2, 2, 2]], null },
+        { "bii,ij->bj", [[2, 3, 3], [3, 2]], null },
+        { "...ii->...i", [[2, 3, 3]], "bii->bi" },
     };
 
     [Theory]
@@ -72,7 +78,8 @@ public class EinsumTests
 
     [Theory]
     [InlineData("ij,jk->ik", "Einsum 'ij,jk->ik': 2 operands in the equation, 1 given", new[] { 2, 2 })]
-    [InlineData("ii->i", "Einsum 'ii->i': label 'i' stands twice in operand 0; diagonals are not covered", new[] { 2, 2 })]
+    [InlineData("ii->i", "Einsum 'ii->i': label 'i' is 2 before and 3 in operand 0 of shape [2, 3]", new[] { 2, 3 })]
+    [InlineData("ii->i", "Einsum 'ii->i': label 'i' stands for 1 and 3 in operand 0 of shape [1, 3]", new[] { 1, 3 })]
     [InlineData("ijk->i", "Einsum 'ijk->i': operand 0 is written 'ijk' and has shape [2, 2] of rank 2", new[] { 2, 2 })]
     [InlineData("i->i", "Einsum 'i->i': operand 0 is written 'i' and has shape [2, 2] of rank 2", new[] { 2, 2 })]
     [InlineData("ij->k", "Einsum 'ij->k': output label 'k' is in no operand", new[] { 2, 2 })]

@@ -7,10 +7,10 @@ internal static class ImageRows
 {
     public static void AddTo(OperatorTable table)
     {
-        table.Add("Conv", Conv);
-        table.Add("ConvTranspose", ConvTranspose);
-        table.AddMany("MaxPool", MaxPool);
-        table.Add("AveragePool", AveragePool);
+        table.Add("Conv", c => c[0].Rank == 5 ? VolumeRows.Conv(c) : Conv(c));
+        table.Add("ConvTranspose", c => c[0].Rank == 5 ? VolumeRows.ConvTranspose(c) : ConvTranspose(c));
+        table.AddMany("MaxPool", c => c[0].Rank == 5 ? [VolumeRows.MaxPool(c)] : MaxPool(c));
+        table.Add("AveragePool", c => c[0].Rank == 5 ? VolumeRows.AveragePool(c) : AveragePool(c));
         table.Add("GlobalAveragePool", c => Global(c, x => x.AdaptiveAvgPool2d(1), (x, axes) => x.Mean(axes, keepAxes: true)));
         table.Add("GlobalMaxPool", c => Global(c, x => x.AdaptiveMaxPool2d(1), (x, axes) => x.Max(axes, keepAxes: true)));
         table.Add("DepthToSpace", DepthToSpace);
@@ -62,7 +62,7 @@ internal static class ImageRows
     }
 
     /// <summary>Pads, and what is added at the end: stated, or what makes the stated output shape.</summary>
-    private static (int[] Pads, int[] Added) TransposedPads(OnnxCall c, OnnxValue x, int[] kernel, int[] strides, int[] dilations, int[] extra)
+    public static (int[] Pads, int[] Added) TransposedPads(OnnxCall c, OnnxValue x, int[] kernel, int[] strides, int[] dilations, int[] extra)
     {
         var mode = c.Text("auto_pad", "NOTSET");
         var target = c.IntList("output_shape");

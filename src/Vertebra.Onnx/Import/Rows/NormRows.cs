@@ -7,7 +7,7 @@ internal static class NormRows
 {
     public static void AddTo(OperatorTable table)
     {
-        table.Add("BatchNormalization", BatchNormalization);
+        table.AddMany("BatchNormalization", c => c.Flag("training_mode") ? TrainingBatchNormalization(c) : [BatchNormalization(c)]);
         table.Add("InstanceNormalization", c => OnnxValue.ChannelsLast(c[0].AsChannelsLast().InstanceNorm(c.Plain(1), c.Plain(2), c.Float("epsilon", 1e-5f))));
         table.Add("GroupNormalization", GroupNormalization);
         table.AddMany("LayerNormalization", LayerNormalization);
@@ -17,10 +17,21 @@ internal static class NormRows
 
     private static OnnxValue BatchNormalization(OnnxCall c)
     {
-        if (c.Flag("training_mode") || (c.Opset < 7 && !c.Flag("is_test")))
+        if (c.Opset < 7 && !c.Flag("is_test"))
             throw c.Bad("batch normalisation in training mode is not supported: export the network in evaluation mode");
         var last = c[0].AsChannelsLast();
         return OnnxValue.ChannelsLast(last.BatchNorm(c.Plain(1), c.Plain(2), c.Plain(3), c.Plain(4), c.Float("epsilon", 1e-5f)));
+    }
+
+    // Normalised by the batch's own statistics, with which the running ones are updated; the variance is that of the population.
+    private static OnnxValue[] TrainingBatchNormalization(OnnxCall c)
+    {
+        var last = c[0].AsChannelsLast();
+        IntList axes = Enumerable.Range(0, last.Rank - 1).ToArray();
+        var (mean, variance) = (last.Mean(axes), last.Variance(axes, correction: 0));
+        var kept = c.Float("momentum", 0.9f);
+        Tensor Updated(Tensor running, Tensor own) => (running * kept) + (own * (1 - kept));
+        return [OnnxValue.ChannelsLast(last.BatchNorm(c.Plain(1), c.Plain(2), mean, variance, c.Float("epsilon", 1e-5f))), Updated(c.Plain(3), mean), Updated(c.Plain(4), variance)];
     }
 
     private static OnnxValue GroupNormalization(OnnxCall c)
