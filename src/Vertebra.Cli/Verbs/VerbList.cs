@@ -11,6 +11,7 @@ internal static class VerbList
         ValidateVerb.Create(),
         PredictVerb.Create(),
         ExportVerb.Create(),
+        OptimizeVerb.Create(),
         ProfileVerb.Create(),
         DrawVerb.Create(),
         ModelsVerb.Create(),

@@ -88,7 +88,13 @@ public sealed class Graph
     /// <param name="open">Which axes stay open.</param>
     /// <param name="input">The input's shape, which the graph has until it is told otherwise.</param>
     /// <exception cref="VertebraException">The network does something else at another size; the message names the node and its module.</exception>
-    public static Graph Trace(Module module, OpenAxes open, Shape input) => DynamicTrace.Trace(module, open, input);
+    public static Graph Trace(Module module, OpenAxes open, Shape input) => DynamicTrace.Trace(shape => Trace(module, [shape]), open, input);
+
+    /// <summary>The same for graphs that come from elsewhere.</summary>
+    /// <param name="at">Makes the graph for an input of the given shape: the same network every time.</param>
+    /// <param name="open">Which axes stay open.</param>
+    /// <param name="input">The input's shape, which the graph has until it is told otherwise.</param>
+    public static Graph Trace(Func<Shape, Graph> at, OpenAxes open, Shape input) => DynamicTrace.Trace(at, open, input);
 
     /// <summary>True when axes of the input are open.</summary>
     public bool IsDynamic => Inputs.Any(v => v.Sizes is not null);

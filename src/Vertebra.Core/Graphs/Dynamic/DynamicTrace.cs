@@ -1,4 +1,3 @@
-using Vertebra.Nn;
 using Vertebra.Ops;
 
 namespace Vertebra.Graphs;
@@ -23,17 +22,20 @@ internal static class DynamicTrace
     // Sizes grow by what the deepest networks divide them by; windows of 7, 8 or 12 tokens ask for a multiple of that.
     private static readonly int[] Steps = [32, 64, 224, 256, 384];
 
-    public static Graph Trace(Module module, OpenAxes axes, Shape shape)
+    /// <param name="at">The graph for an input of a shape.</param>
+    /// <param name="axes">What stays open.</param>
+    /// <param name="shape">The input's shape in the result.</param>
+    public static Graph Trace(Func<Shape, Graph> at, OpenAxes axes, Shape shape)
     {
         var open = Enumerable.Range(0, shape.Rank - 1).Where(a => axes.HasFlag(a == 0 ? OpenAxes.Batch : OpenAxes.Size)).ToArray();
         if (!axes.HasFlag(OpenAxes.Size))
-            return Trace(module, shape, open, 1);
+            return Trace(at, shape, open, 1);
         VertebraException? failure = null;
         foreach (var step in Steps)
         {
             try
             {
-                return Trace(module, shape, open, step);
+                return Trace(at, shape, open, step);
             }
             catch (VertebraException e)
             {
@@ -44,7 +46,7 @@ internal static class DynamicTrace
         throw new VertebraException($"the size of this network's input cannot be left open: {failure!.Message}", failure);
     }
 
-    private static Graph Trace(Module module, Shape shape, int[] open, int step)
+    private static Graph Trace(Func<Shape, Graph> at, Shape shape, int[] open, int step)
     {
         var low = open.Select(a => shape[a]).ToArray();
         var high = open.Select((a, i) => low[i] + (a == 0 ? 1 : step)).ToArray();
@@ -53,7 +55,7 @@ internal static class DynamicTrace
             var sizes = shape.Span.ToArray();
             for (var i = 0; i < open.Length; i++)
                 sizes[open[i]] = size(i);
-            return Graph.Trace(module, [sizes]);
+            return at(sizes);
         }
         var corners = Enumerable.Range(0, 1 << open.Length).Select(mask => At(i => (mask >> i & 1) == 1 ? high[i] : low[i])).ToArray();
         var beyond = high.Select((h, i) => h + ((i + 1) * (h - low[i]))).ToArray();
