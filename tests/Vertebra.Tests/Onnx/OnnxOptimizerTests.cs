@@ -15,6 +15,7 @@ public class OnnxOptimizerTests
     [Theory]
     [InlineData("seresnext26d_32x4d")]
     [InlineData("resnetblur18")]
+    [InlineData("resnetv2_50x1_bit")]
     public void Norms_go_into_weights_and_the_outputs_stay_at_any_batch(string name)
     {
         using var folder = new TemporaryFolder();
