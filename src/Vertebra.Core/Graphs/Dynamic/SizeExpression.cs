@@ -41,6 +41,15 @@ public sealed class SizeExpression : IEquatable<SizeExpression>
     /// <summary>What the sum of <see cref="Terms"/> is divided by.</summary>
     public long Denominator => _denominator;
 
+    /// <summary>This size times a fraction.</summary>
+    internal SizeExpression Times(long numerator, long denominator)
+    {
+        var scaled = Array.ConvertAll(_coefficients, c => checked(c * numerator));
+        var below = checked(_denominator * denominator);
+        var divisor = scaled.Aggregate(below, Gcd);
+        return new(_axes, Array.ConvertAll(scaled, c => c / divisor), below / divisor);
+    }
+
     /// <summary>The expression through known sizes at the corners of a box.</summary>
     /// <param name="axes">Names of the input's axes that vary.</param>
     /// <param name="low">Their sizes at the first corner.</param>
