@@ -12,6 +12,7 @@ internal static class VerbList
         PredictVerb.Create(),
         ExportVerb.Create(),
         OptimizeVerb.Create(),
+        RunVerb.Create(),
         ProfileVerb.Create(),
         DrawVerb.Create(),
         ModelsVerb.Create(),

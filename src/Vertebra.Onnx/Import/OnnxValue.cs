@@ -12,6 +12,7 @@ internal sealed class OnnxValue
 {
     private readonly IReadOnlyList<OnnxValue>? _elements;
     private readonly List<(Tensor Tensor, int[] Order)> _forms = [];
+    private readonly Func<Tensor>? _make;
     private Tensor? _matrixTransposed;
 
     private OnnxValue(Tensor tensor, int[] order)
@@ -25,6 +26,12 @@ internal sealed class OnnxValue
 
     private OnnxValue(IReadOnlyList<OnnxValue>? elements) => _elements = elements;
 
+    private OnnxValue(OnnxValue image, Shape groups)
+    {
+        (Image, Shape) = (image, groups);
+        _make = () => image.AsPlain().Reshape(Orders.WithOpenBatch(groups.Span.ToArray(), image.Shape));
+    }
+
     /// <summary>A tensor whose axes are ONNX's.</summary>
     public static OnnxValue Plain(Tensor tensor) => new(tensor, Orders.Plain(tensor.Rank));
 
@@ -37,6 +44,12 @@ internal sealed class OnnxValue
     /// <summary>A tensor whose axis i is ONNX's axis <paramref name="order"/>[i].</summary>
     public static OnnxValue Ordered(Tensor tensor, int[] order) => new(tensor, order);
 
+    /// <summary>
+    /// An image [N, C, H, W] under the shape [N, groups, rest]: how group normalisation is written as an instance
+    /// normalisation. The elements are moved only if something but that asks for them.
+    /// </summary>
+    public static OnnxValue Grouped(OnnxValue image, Shape groups) => new(image, groups);
+
     public static OnnxValue Sequence(IReadOnlyList<OnnxValue> elements) => new(elements);
 
     /// <summary>An optional that holds nothing.</summary>
@@ -47,25 +60,37 @@ internal sealed class OnnxValue
     /// <summary>The values of a sequence; null when this is no sequence.</summary>
     public IReadOnlyList<OnnxValue>? Elements => _elements;
 
-    public bool IsTensor => _forms.Count > 0;
+    /// <summary>The image that this is the groups of; null for all other values.</summary>
+    public OnnxValue? Image { get; }
+
+    public bool IsTensor => _forms.Count > 0 || _make is not null;
 
     /// <summary>The shape as ONNX has it.</summary>
     public Shape Shape { get; }
 
     public int Rank => Shape.Rank;
 
-    public DType DType => Stored.DType;
+    public DType DType => Image?.DType ?? Stored.DType;
 
-    public bool IsMeta => Stored.IsMeta;
+    public bool IsMeta => Image?.IsMeta ?? Stored.IsMeta;
 
     /// <summary>Known before any input was given: an initialiser or a Constant. Other operands' order wins over a constant's.</summary>
     public bool IsConstant { get; private init; }
 
     /// <summary>The tensor as it was made.</summary>
-    public Tensor Stored => _forms.Count > 0 ? _forms[0].Tensor : throw new VertebraException("a sequence or an empty optional stands where a tensor is needed");
+    /// <exception cref="VertebraException">This is no tensor.</exception>
+    public Tensor Stored
+    {
+        get
+        {
+            if (_forms.Count == 0)
+                _forms.Add((_make?.Invoke() ?? throw new VertebraException("a sequence or an empty optional stands where a tensor is needed"), Orders.Plain(Rank)));
+            return _forms[0].Tensor;
+        }
+    }
 
     /// <summary>The order it was made in: axis i of <see cref="Stored"/> is ONNX's axis Order[i].</summary>
-    public int[] Order => _forms.Count > 0 ? _forms[0].Order : [];
+    public int[] Order => _forms.Count > 0 ? _forms[0].Order : Orders.Plain(Rank);
 
     /// <summary>Made as [N, ..., C].</summary>
     public bool IsChannelsLast => Rank > 2 && Orders.Same(Order, Orders.ChannelsLast(Rank));

@@ -167,6 +167,7 @@ internal static class IndexRows
         axis = axis < 0 ? axis + index.Rank + 1 : axis;
         if (axis < 0 || axis > index.Rank)
             throw c.Bad($"axis {axis} does not exist in a result of {index.Rank + 1} axes");
+        MemoryBudget.Check(new([.. index.Shape, depth], DType.Int64));
         // An index out of range gives a line without a hit.
         var positions = Array.ConvertAll(HostMath.ToDoubles(index.AsPlain()), i => (long)i < 0 ? (long)i + depth : (long)i);
         var classes = Array.ConvertAll(Enumerable.Range(0, depth).ToArray(), i => (long)i);

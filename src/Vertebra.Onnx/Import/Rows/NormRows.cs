@@ -8,7 +8,7 @@ internal static class NormRows
     public static void AddTo(OperatorTable table)
     {
         table.AddMany("BatchNormalization", c => c.Flag("training_mode") ? TrainingBatchNormalization(c) : [BatchNormalization(c)]);
-        table.Add("InstanceNormalization", c => OnnxValue.ChannelsLast(c[0].AsChannelsLast().InstanceNorm(c.Plain(1), c.Plain(2), c.Float("epsilon", 1e-5f))));
+        table.Add("InstanceNormalization", InstanceNormalization);
         table.Add("GroupNormalization", GroupNormalization);
         table.AddMany("LayerNormalization", LayerNormalization);
         table.Add("LRN", LocalResponse);
@@ -32,6 +32,18 @@ internal static class NormRows
         var kept = c.Float("momentum", 0.9f);
         Tensor Updated(Tensor running, Tensor own) => (running * kept) + (own * (1 - kept));
         return [OnnxValue.ChannelsLast(last.BatchNorm(c.Plain(1), c.Plain(2), mean, variance, c.Float("epsilon", 1e-5f))), Updated(c.Plain(3), mean), Updated(c.Plain(4), variance)];
+    }
+
+    private static OnnxValue InstanceNormalization(OnnxCall c)
+    {
+        var (scale, shift, epsilon) = (c.Plain(1), c.Plain(2), c.Float("epsilon", 1e-5f));
+        if (c[0].Image is not { } image)
+            return OnnxValue.ChannelsLast(c[0].AsChannelsLast().InstanceNorm(scale, shift, epsilon));
+        var (groups, perGroup) = (c[0].Shape[1], image.Shape[1] / c[0].Shape[1]);
+        if (scale.ElementCount != groups || shift.ElementCount != groups)
+            throw c.Bad($"{c[1]} and {c[2]} are not one number for each of {groups} channels");
+        var normal = image.AsChannelsLast().GroupNorm(groups, Repeated(scale, perGroup), Repeated(shift, perGroup), epsilon);
+        return OnnxValue.Grouped(OnnxValue.ChannelsLast(normal), c[0].Shape);
     }
 
     private static OnnxValue GroupNormalization(OnnxCall c)

@@ -103,6 +103,10 @@ internal static class ShapeRows
     {
         if (x.Shape.ElementCount == 0 || x.Rank < 3 || sizes.Length < 3 || sizes[0] != x.Shape[0])
             return null;
+        if (x.Image is { } image && image.Shape.Span.SequenceEqual(sizes))
+            return image;
+        if (sizes.Length == 3 && x.Rank == 4 && x.IsChannelsLast && x.Shape[1] % sizes[1] == 0)
+            return OnnxValue.Grouped(x, sizes);
         if (sizes.Length == x.Rank + 1 && x.IsChannelsLast && sizes.AsSpan(3).SequenceEqual(x.Shape.Span[2..]))
         {
             var split = x.Stored.Reshape([-1, .. sizes.AsSpan(3), sizes[1], sizes[2]]);
