@@ -21,14 +21,14 @@ internal static unsafe class Conv
     }
 
     /// <summary>The same with weights packed before.</summary>
-    public static void Forward(in ConvShape shape, float* x, PackedConvWeights weights, float* bias, float* y)
+    public static void Forward(in ConvShape shape, float* x, PackedConvWeights weights, float* bias, float* y, in Epilogue epilogue = default)
     {
         shape.Validate();
         weights.RequireFor(shape, ConvUse.Forward);
         if (shape.IsPointwise && ConvPacking.LevelFor(shape.OC) == Simd.Level)
-            MatMul.RunPacked(Pixels(shape), shape.OC, shape.C, x, shape.C, false, weights.Data, y, shape.OC, bias: bias);
+            MatMul.RunPacked(Pixels(shape), shape.OC, shape.C, x, shape.C, false, weights.Data, y, shape.OC, bias: bias, epilogue: epilogue);
         else
-            ForwardPacked(shape, x, weights.Data, bias, y);
+            ForwardPacked(shape, x, weights.Data, bias, y, epilogue);
         GC.KeepAlive(weights);
     }
 
@@ -84,11 +84,11 @@ internal static unsafe class Conv
 
     private static int Pixels(in ConvShape shape) => checked(shape.N * shape.H * shape.W);
 
-    private static void ForwardPacked(in ConvShape shape, float* x, float* packed, float* bias, float* y)
+    private static void ForwardPacked(in ConvShape shape, float* x, float* packed, float* bias, float* y, in Epilogue epilogue = default)
     {
         if (shape.IsDepthwise)
         {
-            Depthwise.Forward(shape, x, packed, bias, y);
+            Depthwise.Forward(shape, x, packed, bias, y, epilogue);
             return;
         }
         var (oh, ow) = (shape.OH, shape.OW);
@@ -97,7 +97,7 @@ internal static unsafe class Conv
             X = x, N = shape.N, H = shape.H, W = shape.W, C = shape.C, StrideH = shape.StrideH, StrideW = shape.StrideW,
             FirstPass = new TapPass(TapGrid.Forward(shape), packed, y, oh, ow),
             OutImage = (nint)oh * ow * shape.OC, OutRow = (nint)ow * shape.OC, OutPixel = shape.OC,
-            Groups = shape.Groups, Depth = shape.GroupC, Lanes = shape.GroupOC, Bias = bias,
+            Groups = shape.Groups, Depth = shape.GroupC, Lanes = shape.GroupOC, Bias = bias, Epilogue = epilogue,
         });
     }
 

@@ -7,12 +7,12 @@ namespace Vertebra.Kernels;
 internal static unsafe class Depthwise
 {
     /// <summary>Forward, with weights [KH · KW, OC].</summary>
-    public static void Forward(in ConvShape shape, float* x, float* weights, float* bias, float* y)
+    public static void Forward(in ConvShape shape, float* x, float* weights, float* bias, float* y, Epilogue epilogue = default)
     {
         var multiplier = shape.OC / shape.C;
         if (multiplier == 1)
         {
-            ForwardSpread(shape, x, weights, bias, y);
+            ForwardSpread(shape, x, weights, bias, y, epilogue);
             return;
         }
         var one = Spread(shape);
@@ -20,7 +20,9 @@ internal static unsafe class Depthwise
         for (var n = 0; n < shape.N; n++)
         {
             SpreadChannels(x + (nint)n * shape.H * shape.W * shape.C, (long)shape.H * shape.W * shape.C, multiplier, spread.Pointer);
-            ForwardSpread(one, spread.Pointer, weights, bias, y + n * (nint)one.OutputCount);
+            ForwardSpread(one, spread.Pointer, weights, bias, y + n * (nint)one.OutputCount, epilogue);
+            if (epilogue.Residual != null)
+                epilogue.Residual += one.OutputCount;
         }
     }
 
@@ -82,7 +84,7 @@ internal static unsafe class Depthwise
             new Span<float>(target, multiplier).Fill(x[i]);
     }
 
-    private static void ForwardSpread(in ConvShape shape, float* x, float* weights, float* bias, float* y)
+    private static void ForwardSpread(in ConvShape shape, float* x, float* weights, float* bias, float* y, in Epilogue epilogue)
     {
         var (oh, ow) = (shape.OH, shape.OW);
         new DepthwiseConv
@@ -90,7 +92,7 @@ internal static unsafe class Depthwise
             X = x, N = shape.N, H = shape.H, W = shape.W, Channels = shape.C,
             StrideH = shape.StrideH, StrideW = shape.StrideW, Taps = TapGrid.Forward(shape),
             Y = y, OutH = oh, OutW = ow, OutImage = (nint)oh * ow * shape.C, OutRow = (nint)ow * shape.C, OutPixel = shape.C,
-            Weights = weights, KernelWidth = shape.KW, Bias = bias,
+            Weights = weights, KernelWidth = shape.KW, Bias = bias, Epilogue = epilogue,
         }.Run();
     }
 

@@ -34,6 +34,9 @@ internal unsafe struct DepthwiseConv
     /// <summary>Null, or a number for each channel.</summary>
     public float* Bias;
 
+    /// <summary>For outputs without gaps only.</summary>
+    public Epilogue Epilogue;
+
     public readonly void Run()
     {
         if (N == 0 || OutH <= 0 || OutW <= 0)
@@ -72,7 +75,9 @@ internal unsafe struct DepthwiseConv
                 DepthStride = (nint)Taps.Horizontal.Step * Channels * sizeof(float),
                 BStride = (nint)Taps.Horizontal.KernelStep * Channels * sizeof(float),
                 TargetStride = OutPixel * sizeof(float),
+                SourceStride = Epilogue.Residual == null ? 0 : OutPixel * sizeof(float),
             };
+            Epilogue.SetLimits(&job, isLast: true);
             var y = Y + image * OutImage + row * OutRow;
             for (var column = 0; column < OutW;)
             {
@@ -86,6 +91,7 @@ internal unsafe struct DepthwiseConv
                 RunPixels(&job, pixels, x, weights, y + column * OutPixel, ahead);
                 column += pixels;
             }
+            Epilogue.Finish(y, 1, Channels, (long)OutW * Channels);
         }
     }
 
@@ -120,6 +126,11 @@ internal unsafe struct DepthwiseConv
             for (var c = channel; c < end; c += TVector.Count)
             {
                 var source = Bias == null ? job->Zeros : Bias + c;
+                if (Epilogue.Residual != null)
+                {
+                    job->AddedRow = (byte*)(Bias == null ? null : Bias + c);
+                    source = Epilogue.ResidualAt(Y, tileY + c);
+                }
                 if (ahead != null)
                 {
                     for (var i = 0; i < StrideH; i++)

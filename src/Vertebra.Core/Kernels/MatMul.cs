@@ -31,22 +31,24 @@ internal static unsafe class MatMul
         int m, int n, int k, float* a, int lda, bool transA, float* b, int ldb, bool transB, float* c, int ldc,
         bool accumulate = false, float* bias = null)
     {
-        new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, bias).Run();
+        new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, bias, default).Run();
     }
 
     /// <summary>C [m, n] (+)= op(A) [m, k] · packed B [k, n] (+ bias [n]).</summary>
     public static void Run(
-        int m, float* a, int lda, bool transA, PackedMatrix b, float* c, int ldc, bool accumulate = false, float* bias = null)
+        int m, float* a, int lda, bool transA, PackedMatrix b, float* c, int ldc, bool accumulate = false, float* bias = null,
+        in Epilogue epilogue = default)
     {
-        RunPacked(m, b.N, b.K, a, lda, transA, b.Data, c, ldc, accumulate, bias);
+        RunPacked(m, b.N, b.K, a, lda, transA, b.Data, c, ldc, accumulate, bias, epilogue);
         GC.KeepAlive(b);
     }
 
     /// <summary>The same with B in the packed form of <see cref="Panels"/> for the level this process runs at.</summary>
     public static void RunPacked(
-        int m, int n, int k, float* a, int lda, bool transA, float* packedB, float* c, int ldc, bool accumulate = false, float* bias = null)
+        int m, int n, int k, float* a, int lda, bool transA, float* packedB, float* c, int ldc, bool accumulate = false, float* bias = null,
+        in Epilogue epilogue = default)
     {
-        new Product(m, n, k, a, lda, transA, null, 0, false, packedB, c, ldc, accumulate, bias).Run();
+        new Product(m, n, k, a, lda, transA, null, 0, false, packedB, c, ldc, accumulate, bias, epilogue).Run();
     }
 
     /// <summary>
@@ -71,7 +73,7 @@ internal static unsafe class MatMul
             return;
         }
         var perPart = (int)Math.Clamp(SmallestPart / work, 1, batch == 0 ? 1 : batch);
-        var first = new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, null);
+        var first = new Product(m, n, k, a, lda, transA, b, ldb, transB, null, c, ldc, accumulate, null, default);
         Workers.Run((batch + perPart - 1) / perPart, (First: first, batch, perPart, strideA, strideB, strideC), static (in job, part) =>
         {
             for (var i = part * job.perPart; i < Math.Min(job.batch, (part + 1) * job.perPart); i++)
@@ -81,11 +83,11 @@ internal static unsafe class MatMul
 
     private readonly struct Product(
         int m, int n, int k, float* a, int lda, bool transA, float* b, int ldb, bool transB, float* packedB,
-        float* c, int ldc, bool accumulate, float* bias)
+        float* c, int ldc, bool accumulate, float* bias, Epilogue epilogue)
     {
         /// <summary>The same product of matrices that lie further on.</summary>
         public Product At(long offsetA, long offsetB, long offsetC) =>
-            new(m, n, k, a + offsetA, lda, transA, b + offsetB, ldb, transB, packedB, c + offsetC, ldc, accumulate, bias);
+            new(m, n, k, a + offsetA, lda, transA, b + offsetB, ldb, transB, packedB, c + offsetC, ldc, accumulate, bias, epilogue);
 
         public void Run()
         {
@@ -181,6 +183,7 @@ internal static unsafe class MatMul
             if (packed == null || panelBytes > PanelsInCacheBytes || k > DepthBlock)
             {
                 RunStrip<TVector>(packed, block, stride, firstRow, rows, firstPanel, endPanel, default);
+                Finish<TVector>(firstRow, rows, firstPanel, endPanel);
                 return;
             }
             // All panels stay in the cache: go down A and C once, a strip of rows at a time, with the next rows of A on their way.
@@ -191,7 +194,14 @@ internal static unsafe class MatMul
                 var rowStep = transA ? 1 : (nint)stride;
                 var next = transA ? default : new Prefetch(block + (row + height) * rowStep, Math.Min(strip, rows - row - height) * rowStep * sizeof(float));
                 RunStrip<TVector>(packed, block + row * rowStep, stride, firstRow + row, height, firstPanel, endPanel, next);
+                Finish<TVector>(firstRow + row, height, firstPanel, endPanel);
             }
+        }
+
+        private void Finish<TVector>(int firstRow, int rows, int firstPanel, int endPanel) where TVector : unmanaged, IVector<TVector>
+        {
+            var (first, end) = (firstPanel * Panels.Width<TVector>(), Math.Min(n, endPanel * Panels.Width<TVector>()));
+            epilogue.Finish(c + (nint)firstRow * ldc + first, rows, ldc, end - first);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -209,6 +219,7 @@ internal static unsafe class MatMul
             for (var depth0 = 0; depth0 == 0 || depth0 < k; depth0 += DepthBlock)
             {
                 job.Depth = Math.Min(DepthBlock, k - depth0);
+                epilogue.SetLimits(&job, isLast: depth0 + job.Depth >= k);
                 var left = block + (transA ? (nint)depth0 * stride : depth0);
                 for (var panel = firstPanel; panel < endPanel; panel++)
                 {
@@ -245,10 +256,11 @@ internal static unsafe class MatMul
         private void RunTiles<TVector>(TileJob* job, int rows, int lanes, float* left, float* panel, float* panelBias, float* target, bool adding)
             where TVector : unmanaged, IVector<TVector>
         {
+            var residual = adding ? null : epilogue.ResidualAt(c, target);
             if (transA)
-                Tiles.Run<TVector, AcrossDepth>(job, rows, sizeof(float), lanes, left, panel, panelBias, target, ldc, adding);
+                Tiles.Run<TVector, AcrossDepth>(job, rows, sizeof(float), lanes, left, panel, panelBias, target, ldc, adding, residual);
             else
-                Tiles.Run<TVector, AlongDepth>(job, rows, job->RowStride, lanes, left, panel, panelBias, target, ldc, adding);
+                Tiles.Run<TVector, AlongDepth>(job, rows, job->RowStride, lanes, left, panel, panelBias, target, ldc, adding, residual);
         }
     }
 }

@@ -55,6 +55,13 @@ internal unsafe struct TileJob
     /// <summary>Zero repeats one row: a bias, or zeros.</summary>
     public nint SourceStride;
 
+    /// <summary>Null, or a row that is added to every row of the source: a bias beside a residual.</summary>
+    public byte* AddedRow;
+
+    /// <summary>Whether results are kept between <see cref="Low"/> and <see cref="High"/>: the activations that cost nothing here.</summary>
+    public bool Clamps;
+    public float Low, High;
+
     /// <summary>A row of zeros, the source of tiles that start from nothing.</summary>
     public fixed float Zeros[32];
 }
@@ -187,6 +194,40 @@ internal static unsafe class TileKernel
         if (TRows.Value > 13)
             Load<TVector, TColumns>(ref source, stride, ref c13, ref d13);
 
+        if (job->AddedRow != null)
+        {
+            var u = TVector.Load((float*)job->AddedRow);
+            var v = TColumns.Value > 1 ? TVector.Load((float*)(job->AddedRow + second)) : default;
+            if (TRows.Value > 0)
+                Plus<TVector, TColumns>(u, v, ref c0, ref d0);
+            if (TRows.Value > 1)
+                Plus<TVector, TColumns>(u, v, ref c1, ref d1);
+            if (TRows.Value > 2)
+                Plus<TVector, TColumns>(u, v, ref c2, ref d2);
+            if (TRows.Value > 3)
+                Plus<TVector, TColumns>(u, v, ref c3, ref d3);
+            if (TRows.Value > 4)
+                Plus<TVector, TColumns>(u, v, ref c4, ref d4);
+            if (TRows.Value > 5)
+                Plus<TVector, TColumns>(u, v, ref c5, ref d5);
+            if (TRows.Value > 6)
+                Plus<TVector, TColumns>(u, v, ref c6, ref d6);
+            if (TRows.Value > 7)
+                Plus<TVector, TColumns>(u, v, ref c7, ref d7);
+            if (TRows.Value > 8)
+                Plus<TVector, TColumns>(u, v, ref c8, ref d8);
+            if (TRows.Value > 9)
+                Plus<TVector, TColumns>(u, v, ref c9, ref d9);
+            if (TRows.Value > 10)
+                Plus<TVector, TColumns>(u, v, ref c10, ref d10);
+            if (TRows.Value > 11)
+                Plus<TVector, TColumns>(u, v, ref c11, ref d11);
+            if (TRows.Value > 12)
+                Plus<TVector, TColumns>(u, v, ref c12, ref d12);
+            if (TRows.Value > 13)
+                Plus<TVector, TColumns>(u, v, ref c13, ref d13);
+        }
+
         var taps = job->Taps;
         var bStride = job->BStride;
         var tapOffsetsB = job->TapOffsetsB;
@@ -239,6 +280,40 @@ internal static unsafe class TileKernel
                 if (TOrder.RowsApart && TRows.Value > 7)
                     q += depthStride;
             }
+        }
+
+        if (job->Clamps)
+        {
+            var low = TVector.Create(job->Low);
+            var high = TVector.Create(job->High);
+            if (TRows.Value > 0)
+                Clamp<TVector, TColumns>(low, high, ref c0, ref d0);
+            if (TRows.Value > 1)
+                Clamp<TVector, TColumns>(low, high, ref c1, ref d1);
+            if (TRows.Value > 2)
+                Clamp<TVector, TColumns>(low, high, ref c2, ref d2);
+            if (TRows.Value > 3)
+                Clamp<TVector, TColumns>(low, high, ref c3, ref d3);
+            if (TRows.Value > 4)
+                Clamp<TVector, TColumns>(low, high, ref c4, ref d4);
+            if (TRows.Value > 5)
+                Clamp<TVector, TColumns>(low, high, ref c5, ref d5);
+            if (TRows.Value > 6)
+                Clamp<TVector, TColumns>(low, high, ref c6, ref d6);
+            if (TRows.Value > 7)
+                Clamp<TVector, TColumns>(low, high, ref c7, ref d7);
+            if (TRows.Value > 8)
+                Clamp<TVector, TColumns>(low, high, ref c8, ref d8);
+            if (TRows.Value > 9)
+                Clamp<TVector, TColumns>(low, high, ref c9, ref d9);
+            if (TRows.Value > 10)
+                Clamp<TVector, TColumns>(low, high, ref c10, ref d10);
+            if (TRows.Value > 11)
+                Clamp<TVector, TColumns>(low, high, ref c11, ref d11);
+            if (TRows.Value > 12)
+                Clamp<TVector, TColumns>(low, high, ref c12, ref d12);
+            if (TRows.Value > 13)
+                Clamp<TVector, TColumns>(low, high, ref c13, ref d13);
         }
 
         stride = job->TargetStride;
@@ -303,6 +378,26 @@ internal static unsafe class TileKernel
         if (TColumns.Value > 1)
             d = TVector.Load((float*)source + TVector.Count);
         source += stride;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Plus<TVector, TColumns>(TVector u, TVector v, ref TVector c, ref TVector d)
+        where TVector : unmanaged, IVector<TVector>
+        where TColumns : IConstant
+    {
+        c += u;
+        if (TColumns.Value > 1)
+            d += v;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Clamp<TVector, TColumns>(TVector low, TVector high, ref TVector c, ref TVector d)
+        where TVector : unmanaged, IVector<TVector>
+        where TColumns : IConstant
+    {
+        c = TVector.AtMost(high, TVector.AtLeast(low, c));
+        if (TColumns.Value > 1)
+            d = TVector.AtMost(high, TVector.AtLeast(low, d));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -8,33 +8,39 @@ internal static unsafe class Tiles
     /// <summary>
     /// Computes <paramref name="rows"/> × <paramref name="lanes"/> elements of C. The strides of <paramref name="job"/> that concern
     /// A and B are set by the caller; <paramref name="rowStep"/> is the distance in bytes between the rows of A.
-    /// <paramref name="bias"/> is null, or a row added to every row; it is ignored when accumulating. <paramref name="ldc"/> is in numbers.
+    /// <paramref name="bias"/> is null, or a row added to every row, and <paramref name="residual"/> null, or a block laid out as C that is
+    /// added; both are ignored when accumulating. <paramref name="ldc"/> is in numbers.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Run<TVector, TOrder>(
-        TileJob* job, int rows, nint rowStep, int lanes, float* a, float* b, float* bias, float* c, nint ldc, bool accumulate)
+        TileJob* job, int rows, nint rowStep, int lanes, float* a, float* b, float* bias, float* c, nint ldc, bool accumulate, float* residual = null)
         where TVector : unmanaged, IVector<TVector>
         where TOrder : ITileOrder
     {
         var columns = lanes > TVector.Count ? 2 : 1;
         if (lanes < columns * TVector.Count)
         {
-            RunPartial<TVector, TOrder>(job, rows, rowStep, lanes, columns, (byte*)a, (byte*)b, bias, c, ldc, accumulate);
+            RunPartial<TVector, TOrder>(job, rows, rowStep, lanes, columns, (byte*)a, (byte*)b, bias, c, ldc, accumulate, residual);
             return;
         }
         job->TargetStride = ldc * sizeof(float);
-        job->SourceStride = accumulate ? job->TargetStride : 0;
+        if (accumulate)
+            residual = c;
+        job->SourceStride = residual != null ? job->TargetStride : 0;
+        job->AddedRow = residual != null && !accumulate ? (byte*)bias : null;
         var start = bias != null ? bias : job->Zeros;
         // Long sums leave time to fetch what they are written over; short ones would only be delayed by it.
-        var prefetch = !accumulate && job->Taps * job->Depth > 32;
+        var prefetch = residual == null && job->Taps * job->Depth > 32;
         for (var tiles = Count<TVector>(rows, columns); tiles > 0; tiles--)
         {
             var height = (rows + tiles - 1) / tiles;
-            if (accumulate)
-                Prefetch.Rows((byte*)(c + height * ldc), height, job->TargetStride, columns * TVector.Count * sizeof(float));
+            if (residual != null)
+                Prefetch.Rows((byte*)(residual + height * ldc), height, job->TargetStride, columns * TVector.Count * sizeof(float));
             else if (prefetch)
                 Prefetch.Rows((byte*)c, height, job->TargetStride, columns * TVector.Count * sizeof(float));
-            RunTile<TVector, TOrder>(job, height, columns, (byte*)a, (byte*)b, accumulate ? c : start, c);
+            RunTile<TVector, TOrder>(job, height, columns, (byte*)a, (byte*)b, residual != null ? residual : start, c);
+            if (residual != null)
+                residual += height * ldc;
             rows -= height;
             a = (float*)((byte*)a + height * rowStep);
             c += height * ldc;
@@ -60,7 +66,7 @@ internal static unsafe class Tiles
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
     private static void RunPartial<TVector, TOrder>(
-        TileJob* job, int rows, nint rowStep, int lanes, int columns, byte* a, byte* b, float* bias, float* c, nint ldc, bool accumulate)
+        TileJob* job, int rows, nint rowStep, int lanes, int columns, byte* a, byte* b, float* bias, float* c, nint ldc, bool accumulate, float* residual)
         where TVector : unmanaged, IVector<TVector>
         where TOrder : ITileOrder
     {
@@ -68,17 +74,22 @@ internal static unsafe class Tiles
         var last = width - TVector.Count;
         var copy = stackalloc float[14 * 32];
         job->TargetStride = width * sizeof(float);
-        job->SourceStride = accumulate ? job->TargetStride : 0;
+        if (accumulate)
+            (residual, bias) = (c, null);
+        job->SourceStride = residual != null ? job->TargetStride : 0;
+        job->AddedRow = null;
         for (var tiles = Count<TVector>(rows, columns); tiles > 0; tiles--)
         {
             var height = (rows + tiles - 1) / tiles;
-            for (var row = 0; row < height && (accumulate || row == 0); row++)
+            for (var row = 0; row < height && (residual != null || row == 0); row++)
             {
-                var from = accumulate ? c + row * ldc : bias != null ? bias : job->Zeros;
+                var from = residual != null ? residual + row * ldc : bias != null ? bias : job->Zeros;
+                var added = residual != null && bias != null ? bias : null;
                 var line = copy + row * width;
                 if (columns == 2)
-                    TVector.Load(from).Store(line);
-                TVector.LoadFirst(from + last, lanes - last).Store(line + last);
+                    (added == null ? TVector.Load(from) : TVector.Load(from) + TVector.Load(added)).Store(line);
+                var end = TVector.LoadFirst(from + last, lanes - last);
+                (added == null ? end : end + TVector.LoadFirst(added + last, lanes - last)).Store(line + last);
             }
             RunTile<TVector, TOrder>(job, height, columns, a, b, copy, copy);
             for (var row = 0; row < height; row++)
@@ -88,6 +99,8 @@ internal static unsafe class Tiles
                     TVector.Load(line).Store(c + row * ldc);
                 TVector.Load(line + last).StoreFirst(c + row * ldc + last, lanes - last);
             }
+            if (residual != null)
+                residual += height * ldc;
             rows -= height;
             a += height * rowStep;
             c += height * ldc;

@@ -22,6 +22,8 @@ public sealed record BatchNorm(float Epsilon, Activation Activation = Activation
         return [inputs[0]];
     }
 
+    internal override bool MayOverwrite(int input) => input is 0 or 5;
+
     protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) =>
         BatchNormalization.Forward(BatchNormRules.GridOf(inputs[0].Shape), Activation, Epsilon, inputs[0].Pointer<float>(),
             AddsResidual ? inputs[5].Pointer<float>() : null, inputs[1].Pointer<float>(), inputs[2].Pointer<float>(),

@@ -12,6 +12,8 @@ public abstract record BinaryOp : Op
         return [new(Shape.Broadcast(inputs[0].Shape, inputs[1].Shape, Name), DType.Float32)];
     }
 
+    internal override bool MayOverwrite(int input) => true;
+
     private protected static unsafe void Compute<TOperator>(TOperator op, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) where TOperator : struct, IBinaryOperator =>
         Broadcast.Run(op, inputs[0].Pointer<float>(), inputs[0].Shape.Span, inputs[1].Pointer<float>(), inputs[1].Shape.Span,
             outputs[0].Pointer<float>(), outputs[0].Shape.Span);

@@ -57,6 +57,17 @@ public abstract record ConvolutionOp : SlidingWindowOp
         Rules.HasShape(this, inputs[2], [channels], "bias");
     }
 
+    /// <summary>What a convolution of x [N, H, W, C] with weight [O, C / groups, KH, KW] and perhaps a bias gives.</summary>
+    private protected TensorSpec Convolved(ReadOnlySpan<TensorSpec> inputs)
+    {
+        Check(inputs[0], "[N, H, W, C]", inputs[1], "[O, C / groups, KH, KW]");
+        var (x, weight) = (inputs[0].Shape, inputs[1].Shape);
+        if (x[3] != weight[1] * Groups)
+            throw Rules.Broken(this, $"input {x} has {x[3]} channels, but weight {weight} with {Groups} groups takes {weight[1] * Groups}");
+        CheckBias(inputs, weight[0]);
+        return new(ConvolvedShape(SizesOf(x, weight[0], weight[2], weight[3]), x), DType.Float32);
+    }
+
     /// <summary>[N, OH, OW, O].</summary>
     private protected Shape ConvolvedShape(ConvShape sizes, Shape image)
     {
@@ -97,12 +108,7 @@ public sealed record Conv2d : ConvolutionOp
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
         Rules.Arity(this, inputs, 2, 3);
-        Check(inputs[0], "[N, H, W, C]", inputs[1], "[O, C / groups, KH, KW]");
-        var (x, weight) = (inputs[0].Shape, inputs[1].Shape);
-        if (x[3] != weight[1] * Groups)
-            throw Rules.Broken(this, $"input {x} has {x[3]} channels, but weight {weight} with {Groups} groups takes {weight[1] * Groups}");
-        CheckBias(inputs, weight[0]);
-        return [new(ConvolvedShape(SizesOf(x, weight[0], weight[2], weight[3]), x), DType.Float32)];
+        return [Convolved(inputs)];
     }
 
     protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)

@@ -11,15 +11,21 @@ public sealed record Linear : Op
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
         Rules.Arity(this, inputs, 2, 3);
-        Rules.AllFloat32(this, inputs);
+        return [ResultOf(this, inputs)];
+    }
+
+    /// <summary>The shape rule, for x, weight and perhaps a bias.</summary>
+    internal static TensorSpec ResultOf(Op op, ReadOnlySpan<TensorSpec> inputs)
+    {
+        Rules.AllFloat32(op, inputs);
         var (x, weight) = (inputs[0].Shape, inputs[1].Shape);
         if (weight.Rank != 2)
-            throw Rules.Broken(this, $"weight must be [out, in], got shape {weight}");
+            throw Rules.Broken(op, $"weight must be [out, in], got shape {weight}");
         if (x.Rank == 0 || x[-1] != weight[1])
-            throw Rules.Broken(this, $"input of shape {x} must end in an axis of {weight[1]} features, as weight {weight} ([out, in]) takes");
+            throw Rules.Broken(op, $"input of shape {x} must end in an axis of {weight[1]} features, as weight {weight} ([out, in]) takes");
         if (inputs.Length == 3)
-            Rules.HasShape(this, inputs[2], [weight[0]], "bias");
-        return [new(x.With(-1, weight[0]), DType.Float32)];
+            Rules.HasShape(op, inputs[2], [weight[0]], "bias");
+        return new(x.With(-1, weight[0]), DType.Float32);
     }
 
     protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)

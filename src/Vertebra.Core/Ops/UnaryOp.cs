@@ -12,6 +12,8 @@ public abstract record UnaryOp : Op
         return [inputs[0]];
     }
 
+    internal override bool MayOverwrite(int input) => true;
+
     private protected static unsafe void Compute<TOperator>(TOperator op, ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) where TOperator : struct, IUnaryOperator =>
         Elementwise.Run(op, inputs[0].Pointer<float>(), outputs[0].Pointer<float>(), outputs[0].ElementCount);
 

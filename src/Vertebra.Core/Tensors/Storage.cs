@@ -4,9 +4,18 @@ namespace Vertebra;
 internal sealed unsafe class Storage
 {
     private readonly int _sizeClass;
+    private readonly Storage? _whole;
     private byte* _pointer;
 
     public Storage(long bytes) => _pointer = BufferPool.Take(bytes, out _sizeClass);
+
+    /// <summary>A part of other storage, which it keeps alive.</summary>
+    public Storage(Storage whole, long offset)
+    {
+        GC.SuppressFinalize(this);
+        _whole = whole;
+        _pointer = whole.Pointer + offset;
+    }
 
     ~Storage()
     {
@@ -20,7 +29,7 @@ internal sealed unsafe class Storage
     /// <summary>Gives the block back at once. For owners that know that no one else holds a tensor on it.</summary>
     public void Release()
     {
-        if (_pointer is null)
+        if (_pointer is null || _whole is not null)
             return;
         GC.SuppressFinalize(this);
         BufferPool.Return(_pointer, _sizeClass);

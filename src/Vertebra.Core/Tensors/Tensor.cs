@@ -262,6 +262,20 @@ public sealed class Tensor
         _storage = null;
     }
 
+    /// <summary>
+    /// Lets go of the data and keeps what was <see cref="Derived{T}"/> from it; the tensor becomes meta. For owners who know that
+    /// only the derived form is read. With <paramref name="release"/> the memory goes back at once, which only its sole holder may ask.
+    /// </summary>
+    internal void DropData(bool release)
+    {
+        if (release)
+            _storage?.Release();
+        _storage = null;
+    }
+
+    /// <summary>A tensor on a part of other storage, which it keeps alive.</summary>
+    internal static Tensor At(Storage storage, long offset, TensorSpec spec) => new(spec, new Storage(storage, offset));
+
     public override string ToString()
     {
         if (IsMeta || ElementCount > 16 || DType != DType.Float32)

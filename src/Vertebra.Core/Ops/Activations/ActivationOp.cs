@@ -6,13 +6,18 @@ namespace Vertebra.Ops;
 /// An activation function. Its gradient is one pass over memory, by <see cref="ActivationGradient"/>; where a second
 /// derivative may be asked for (gradients are being recorded), it is built of ops instead.
 /// </summary>
-public abstract record ActivationOp : UnaryOp
+public abstract record ActivationOp : UnaryOp, Kernels.ILineFunction
 {
     /// <summary>The gradient reads one tensor: the result where that is enough, else the operand.</summary>
     public override Saved Saves => Saved.Input0;
 
     /// <summary>The derivative as an expression of ops, in terms of the operand or, if that is what is saved, of the result.</summary>
     protected internal abstract Tensor Slope(Tensor saved);
+
+    /// <summary>Applies the function to numbers where they lie, on the calling thread: as the last step of another op.</summary>
+    internal abstract unsafe void Apply(float* line, long count);
+
+    unsafe void Kernels.ILineFunction.Apply(float* line, long count) => Apply(line, count);
 
     /// <summary>The gradient in one pass: from the output's gradient and what is saved.</summary>
     internal abstract void ForwardGradient(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs);

@@ -14,6 +14,8 @@ public sealed record Elu(float Alpha) : ActivationOp
 
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(Alpha), inputs, outputs);
 
+    internal override unsafe void Apply(float* line, long count) => Kernels.Elementwise.Line(new Function(Alpha), line, line, count);
+
     internal override void ForwardGradient(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ComputeGradient(new Derivative(Alpha), inputs, outputs);
 
     protected internal override Tensor Slope(Tensor saved) => saved.Greater(0).Where(1, saved + Alpha);

@@ -10,6 +10,8 @@ public sealed record HardSigmoid : ActivationOp
 
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(), inputs, outputs);
 
+    internal override unsafe void Apply(float* line, long count) => Kernels.Elementwise.Line(new Function(), line, line, count);
+
     internal override void ForwardGradient(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ComputeGradient(new Derivative(), inputs, outputs);
 
     protected internal override Tensor Slope(Tensor saved) => saved.Greater(0).LogicalAnd(saved.Less(1)).To(DType.Float32) / 6;

@@ -11,6 +11,8 @@ public sealed record LeakyRelu(float NegativeSlope) : ActivationOp
 
     protected internal override void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => Compute(new Function(NegativeSlope), inputs, outputs);
 
+    internal override unsafe void Apply(float* line, long count) => Kernels.Elementwise.Line(new Function(NegativeSlope), line, line, count);
+
     internal override void ForwardGradient(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) => ComputeGradient(new Derivative(NegativeSlope), inputs, outputs);
 
     protected internal override Tensor Slope(Tensor saved) => saved.Greater(0).Where(Tensor.Scalar(1), NegativeSlope);
