@@ -75,7 +75,10 @@ internal static unsafe class Tiles
         var copy = stackalloc float[14 * 32];
         job->TargetStride = width * sizeof(float);
         if (accumulate)
-            (residual, bias) = (c, null);
+        {
+            residual = c;
+            bias = null;
+        }
         job->SourceStride = residual != null ? job->TargetStride : 0;
         job->AddedRow = null;
         for (var tiles = Count<TVector>(rows, columns); tiles > 0; tiles--)

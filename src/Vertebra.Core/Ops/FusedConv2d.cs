@@ -34,10 +34,10 @@ public sealed record FusedConv2d(ActivationOp? Activation, bool AddsResidual) : 
     }
 
     /// <summary>Packs the weight for the kernels, and drops the data as stored: from then on this op alone can use it.</summary>
-    internal void Pack(Shape x, Tensor weight, bool ownsData)
+    internal void Pack(Shape x, Tensor weight)
     {
         if (PackedConvolution.Of(weight, SizesFor(x, weight.Shape), ConvUse.Forward) is not null)
-            weight.DropData(ownsData);
+            weight.DropData();
     }
 
     public override long Macs(ReadOnlySpan<TensorSpec> inputs, ReadOnlySpan<TensorSpec> outputs) =>

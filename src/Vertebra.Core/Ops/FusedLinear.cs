@@ -52,12 +52,12 @@ public sealed record FusedLinear(ActivationOp? Activation, bool AddsResidual) : 
     }
 
     /// <summary>Packs the weight for the kernels where that is how it will be read, and drops the data as stored: from then on this op alone can use it.</summary>
-    internal static void Pack(Shape x, Tensor weight, bool ownsData)
+    internal static void Pack(Shape x, Tensor weight)
     {
         if (RowsOf(x) <= FewRows)
             return;
         Packed(weight);
-        weight.DropData(ownsData);
+        weight.DropData();
     }
 
     public override long Macs(ReadOnlySpan<TensorSpec> inputs, ReadOnlySpan<TensorSpec> outputs) =>

@@ -264,14 +264,9 @@ public sealed class Tensor
 
     /// <summary>
     /// Lets go of the data and keeps what was <see cref="Derived{T}"/> from it; the tensor becomes meta. For owners who know that
-    /// only the derived form is read. With <paramref name="release"/> the memory goes back at once, which only its sole holder may ask.
+    /// only the derived form is read.
     /// </summary>
-    internal void DropData(bool release)
-    {
-        if (release)
-            _storage?.Release();
-        _storage = null;
-    }
+    internal void DropData() => _storage = null;
 
     /// <summary>A tensor on a part of other storage, which it keeps alive.</summary>
     internal static Tensor At(Storage storage, long offset, TensorSpec spec) => new(spec, new Storage(storage, offset));
