@@ -23,7 +23,7 @@ internal static class BenchVerb
     {
         var model = new Argument<string>("model") { Description = "name of the network" };
         var batch = new Option<int>("--batch", "-b") { Description = "images of one step", DefaultValueFactory = _ => 8 };
-        var mode = new Option<string>("--mode") { Description = "infer: one forward; train: forward, cross-entropy, backward and SGD with momentum", DefaultValueFactory = _ => "infer" };
+        var mode = new Option<string>("--mode") { Description = "infer: one run of the compiled graph; train: forward, cross-entropy, backward and SGD with momentum", DefaultValueFactory = _ => "infer" };
         mode.AcceptOnlyFromAmong("infer", "train");
         var threads = new Option<int?>("--threads") { Description = "threads that compute (default: all processors)" };
         var size = new Option<int?>("--img-size") { Description = "side of the image (default: the network's)" };
@@ -58,12 +58,8 @@ internal static class BenchVerb
 
     private static Action InferenceStep(Backbone network, Tensor image)
     {
-        var graph = BatchNormFolding.Apply(Graph.Trace(network, image.Shape));
-        return () =>
-        {
-            using var off = GradMode.Off();
-            graph.Run(image);
-        };
+        var compiled = Graph.Trace(network, image.Shape).Compile();
+        return () => compiled.Run(image);
     }
 
     private static Action TrainingStep(Backbone network, Tensor image)
