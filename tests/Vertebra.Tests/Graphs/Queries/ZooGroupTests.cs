@@ -59,6 +59,21 @@ public class ZooGroupTests
         Assert.Equal([1, 1000], GroupChecks.Pruned(groups, random, count: groups.Prunable.Count()).Run(x)[0].Shape);
     }
 
+    [Fact]
+    public void The_guide_does_what_it_says()
+    {
+        var graph = Graph.Trace(Models.Create("resnet18"), [1, 32, 32, 3]);
+        var groups = graph.DimensionGroups();
+        Assert.StartsWith("64 of conv1.weight[0], bn1.weight[0]", $"{groups.Prunable.First()}");
+        var stage = groups.Along(graph["layer1.0.conv1.weight"], axis: 1)[0];
+        Assert.All(stage.Element(5), slice => Assert.Equal([5], slice.Positions));
+        var smaller = graph.Without(stage, 5, 6);
+        Assert.Equal([62, 3, 7, 7], smaller["conv1.weight"].Shape);
+        var same = graph.Permuted(stage, [.. Enumerable.Range(0, stage.Size).Reverse()]);
+        var x = OpCases.Uniform([1, 32, 32, 3], 3);
+        GroupChecks.AssertClose(graph.Run(x)[0], same.Run(x)[0], "reversed");
+    }
+
     private static Graph Traced(string name)
     {
         using var meta = Construction.Meta();
