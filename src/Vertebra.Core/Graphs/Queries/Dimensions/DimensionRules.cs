@@ -58,6 +58,9 @@ internal static class DimensionRules
         [typeof(BatchNormTraining)] = new BatchNormRule(),
         [typeof(GroupNorm)] = new GroupNormRule(),
         [typeof(LayerNorm)] = new LayerNormRule(),
+        // Compiled graphs keep their weights only as packed for the kernels: prune before compiling.
+        [typeof(FusedConv2d)] = s_opaque,
+        [typeof(FusedLinear)] = s_opaque,
         // Gradients, losses and writes by index stand in training steps, which nobody prunes.
         [typeof(ActivationGate)] = s_opaque,
         [typeof(ActivationGradient)] = s_opaque,
