@@ -6,19 +6,18 @@ namespace Vertebra.Kernels;
 /// </summary>
 internal sealed class RegionAxis
 {
-    // A network's boxes lie in the image or near it; a box this large is damaged and would take forever.
-    private const int MostSamples = 4096;
+    // A network's boxes lie in the image or near it; one that needs more samples is damaged and would take forever.
+    private const int MostSamples = 1 << 13;
 
     public RegionAxis(float start, float end, int bins, int samplingRatio, bool isAtLeastOne, int size)
     {
         var length = end - start;
         if (isAtLeastOne)
             length = MathF.Max(length, 1);
-        if (!(MathF.Abs(length) <= (float)MostSamples * bins))
-            throw new VertebraException($"RoiAlign: a region from {start} to {end} is too long for {bins} bins");
         var binSize = length / bins;
-        Samples = samplingRatio > 0 ? samplingRatio : (int)MathF.Ceiling(binSize);
-        Samples = Math.Max(0, Samples);
+        if (!((samplingRatio > 0 ? samplingRatio : MathF.Abs(binSize)) * (float)bins <= MostSamples))
+            throw new VertebraException($"RoiAlign: a region from {start} to {end} has too many samples in {bins} bins");
+        Samples = Math.Max(0, samplingRatio > 0 ? samplingRatio : (int)MathF.Ceiling(binSize));
         (Low, High, Share) = (new int[bins * Samples], new int[bins * Samples], new float[bins * Samples]);
         for (var i = 0; i < Low.Length; i++)
             Place(i, start + (i / Samples * binSize) + (((i % Samples) + 0.5f) * binSize / Samples), size);

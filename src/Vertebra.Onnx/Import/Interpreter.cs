@@ -10,6 +10,7 @@ namespace Vertebra.Onnx;
 internal sealed class Interpreter(string source, OnnxLimits limits, TensorReader tensors, ImportTracer? tracer, Action<string, OnnxValue>? observe)
 {
     private const int DeepestNesting = 64;
+    private const int StepsPerTurn = 100;
 
     private long _steps;
     private int _depth;
@@ -50,12 +51,13 @@ internal sealed class Interpreter(string source, OnnxLimits limits, TensorReader
 
     private OnnxValue[] Execute(OnnxProgram program, OnnxScope scope)
     {
+        // A turn of a loop costs memory even where its body has no nodes.
+        Count(StepsPerTurn);
         if (++_depth > DeepestNesting)
             throw new FileFormatException($"subgraphs are nested more than {DeepestNesting} deep");
         foreach (var node in program.Nodes)
         {
-            if (++_steps > limits.MostSteps)
-                throw new FileFormatException($"more than {limits.MostSteps} nodes were executed: the file loops too long");
+            Count(1);
             Execute(node, scope);
         }
         _depth--;
@@ -63,6 +65,13 @@ internal sealed class Interpreter(string source, OnnxLimits limits, TensorReader
         for (var i = 0; i < results.Length; i++)
             results[i] = scope.Find(program.Outputs[i]);
         return results;
+    }
+
+    private void Count(int steps)
+    {
+        _steps += steps;
+        if (_steps > limits.MostSteps)
+            throw new FileFormatException($"more than {limits.MostSteps} nodes were executed: the file loops too long");
     }
 
     private void Execute(OnnxNode node, OnnxScope scope)

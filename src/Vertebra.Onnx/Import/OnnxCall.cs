@@ -97,7 +97,8 @@ internal sealed class OnnxCall(OnnxNode node, OnnxValue?[] inputs, Interpreter i
 
     public string[]? TextList(string name) => Attribute(name, Type.Strings) is { } a ? [.. a.Strings.Select(s => s.ToStringUtf8())] : null;
 
-    public Tensor? TensorAttribute(string name) => Attribute(name, Type.Tensor) is { } a ? interpreter.ReadTensor(a.T) : null;
+    public Tensor? TensorAttribute(string name) => Attribute(name, Type.Tensor) is { } a
+        ? interpreter.ReadTensor(a.T ?? throw Bad($"the attribute '{name}' holds no tensor")) : null;
 
     // ---------------------------------------------------------------- subgraphs and other rows
 

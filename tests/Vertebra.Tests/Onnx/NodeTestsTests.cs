@@ -21,6 +21,36 @@ public class NodeTestsTests
         Assert.Empty(failures);
     }
 
+    [NodeTestDataFact]
+    public void Damaged_models_give_errors_and_end_soon()
+    {
+        var limits = new OnnxLimits { LargestTensorBytes = 64 << 20, InitializerBytes = 256 << 20, MostSteps = 100_000 };
+        var failures = new List<string>();
+        var random = new Philox(20261120, 77);
+        ulong next = 0;
+        foreach (var folder in NodeTests.Find(NodeTestDataFactAttribute.Folder))
+        {
+            for (var variant = 0; variant < 8; variant++)
+            {
+                var bytes = File.ReadAllBytes(Path.Combine(folder, "model.onnx"));
+                for (var change = 0; change <= variant % 4; change++)
+                    bytes[random.Below(bytes.Length, next++)] = (byte)random.Bits(next++);
+                var start = System.Diagnostics.Stopwatch.StartNew();
+                try
+                {
+                    NodeTests.Run(folder, bytes, limits);
+                }
+                catch (Exception e)
+                {
+                    failures.Add($"{Path.GetFileName(folder)}, variant {variant}: {e.GetType().Name} {e.Message} {e.StackTrace?.Split('\n').FirstOrDefault(l => l.Contains("Vertebra"))}");
+                }
+                if (start.Elapsed.TotalSeconds > 10)
+                    failures.Add($"{Path.GetFileName(folder)}, variant {variant}, took {start.Elapsed.TotalSeconds:f0} s");
+            }
+        }
+        Assert.True(failures.Count == 0, string.Join('\n', failures));
+    }
+
     [Fact]
     public void A_difference_is_found_and_named()
     {

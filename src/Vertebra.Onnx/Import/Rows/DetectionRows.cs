@@ -45,6 +45,7 @@ internal static class DetectionRows
         var (height, width) = (size[2], size[3]);
         var align = c.Flag("align_corners");
         float Place(int i, int count) => align ? count == 1 ? 0 : (2f * i / (count - 1)) - 1 : (((2f * i) + 1) / count) - 1;
+        MemoryBudget.Check(new([height, width, 3], DType.Float32));
         var places = new float[checked(height * width * 3)];
         for (var i = 0; i < height * width; i++)
             (places[3 * i], places[(3 * i) + 1], places[(3 * i) + 2]) = (Place(i % width, width), Place(i / width, height), 1);
@@ -75,6 +76,8 @@ internal static class DetectionRows
         var (batches, classes, count) = (c[1].Shape[0], c[1].Shape[1], c[1].Shape[2]);
         var corners = Enumerable.Range(0, batches * count).Select(i => Box.From(boxes.AsSpan(4 * i, 4), isCentred)).ToArray();
         var chosen = new List<long>();
+        if (count == 0)
+            batches = 0;
         for (var batch = 0; batch < batches; batch++)
         {
             for (var label = 0; label < classes; label++)

@@ -70,7 +70,7 @@ internal static class FunctionRows
 
     private static OnnxValue Determinants(OnnxCall c, Tensor x)
     {
-        if (x.Rank < 2 || x.Shape[-1] != x.Shape[-2])
+        if (x.Rank < 2 || x.Shape[-1] != x.Shape[-2] || x.ElementCount == 0)
             throw c.Bad($"determinants are those of square matrices, got {c[0]}");
         var (values, size) = (HostMath.ToDoubles(x), x.Shape[-1]);
         var count = checked((int)x.Shape.CountBetween(0, x.Rank - 2));

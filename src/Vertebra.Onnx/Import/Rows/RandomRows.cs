@@ -30,6 +30,7 @@ internal static class RandomRows
 
     private static Tensor Filled(Shape shape, Func<int, float> value)
     {
+        MemoryBudget.Check(new(shape, DType.Float32));
         var values = new float[shape.ElementCount];
         for (var i = 0; i < values.Length; i++)
             values[i] = value(i);

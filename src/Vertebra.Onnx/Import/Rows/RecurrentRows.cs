@@ -151,8 +151,8 @@ internal sealed class RecurrentCall(OnnxCall c, int gates, string[] activations)
     public OnnxValue[] Run(RecurrentStep step)
     {
         var x = c.Plain(0);
-        if (x.Rank != 3 || c[2].Rank != 3)
-            throw c.Bad($"the input must have rank 3, as the weights must; got {c[0]} and {c[2]}");
+        if (x.Rank != 3 || c[1].Rank != 3 || c[2].Rank != 3 || x.ElementCount == 0)
+            throw c.Bad($"the input must have rank 3 and elements, the weights rank 3; got {c[0]}, {c[1]} and {c[2]}");
         x = _batchFirst ? x.Transpose(0, 1) : x;
         var (time, hidden) = (x.Shape[0], c[2].Shape[2]);
         var count = c.Text("direction", "forward") == "bidirectional" ? 2 : 1;
@@ -164,8 +164,7 @@ internal sealed class RecurrentCall(OnnxCall c, int gates, string[] activations)
             return Walk(weights, step, x, Initial(5, direction, x.Shape[1], hidden), gates == 4 ? Initial(6, direction, x.Shape[1], hidden) : null);
         }).ToArray();
         // Each step's hidden states: [time, directions, batch, hidden].
-        var all = time == 0 ? Tensor.Zeros([0, count, x.Shape[1], hidden])
-            : Joined(Enumerable.Range(0, time).Select(t => Joined(results.Select(r => r.Steps[t]), 0).Unsqueeze(0)), 0);
+        var all = Joined(Enumerable.Range(0, time).Select(t => Joined(results.Select(r => r.Steps[t]), 0).Unsqueeze(0)), 0);
         var last = Joined(results.Select(r => r.Last.Hidden), 0);
         OnnxValue[] outputs = [_batchFirst ? all.Permute([2, 0, 1, 3]) : all, _batchFirst ? last.Transpose(0, 1) : last];
         if (gates != 4)

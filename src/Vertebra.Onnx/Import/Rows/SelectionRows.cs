@@ -47,6 +47,8 @@ internal static class SelectionRows
         if (!c.HasAttribute("axis"))
             x = x.Reshape([-1]);
         var axis = x.Shape.NormalizeAxis(c.Axis("axis", 0), "Unique");
+        if (x.ElementCount == 0 && x.Shape[axis] > 0)
+            throw c.Bad($"{c[0]} has slices without elements");
         var (values, (outer, length, inner)) = (HostMath.ToDoubles(x), x.Shape.Around(axis));
         var slices = Enumerable.Range(0, (int)length).Select(i =>
             Enumerable.Range(0, (int)(outer * inner)).Select(j => values[(((j / inner * length) + i) * inner) + (j % inner)]).ToArray()).ToArray();
@@ -82,6 +84,7 @@ internal static class SelectionRows
         if (x.Rank < 2 || batchAxis + timeAxis != 1 || batchAxis is not (0 or 1) || lengths.Length != x.Shape[batchAxis])
             throw c.Bad($"{lengths.Length} lengths for {c[0]} with the batch on axis {batchAxis} and the time on axis {timeAxis}");
         var (batch, time) = (x.Shape[batchAxis], x.Shape[timeAxis]);
+        MemoryBudget.Check(new([batch, time], DType.Int64));
         var index = new long[checked(batch * time)];
         for (var i = 0; i < index.Length; i++)
         {
@@ -99,7 +102,8 @@ internal static class SelectionRows
         var shape = c[0].Shape;
         if (shape.Rank != 2)
             throw c.Bad($"the operand must be a matrix, got {c[0]}");
-        var shift = c.Int("k", 0);
+        var shift = Math.Clamp(c.Int("k", 0), -shape[0], shape[1]);
+        MemoryBudget.Check(new(shape, DType.Float32));
         var dtype = c.HasAttribute("dtype") ? TensorReader.TypeOf((int)c.Int("dtype")) ?? throw c.Bad("the element type is not supported") : c[0].DType;
         var values = new float[shape.ElementCount];
         for (var row = 0; row < shape[0]; row++)

@@ -5,6 +5,8 @@ namespace Vertebra.Onnx;
 /// <summary>Sequences of tensors and optional values.</summary>
 internal static class SequenceRows
 {
+    private const int MostParts = 1 << 20;
+
     public static void AddTo(OperatorTable table)
     {
         table.Add("SequenceEmpty", _ => OnnxValue.Sequence([]));
@@ -59,7 +61,9 @@ internal static class SequenceRows
             var step = c.Has(1) ? c.ToInt(c.Long(1), "the size of the parts") : 1;
             if (step < 1)
                 throw c.Bad($"parts of size {step} do not cut {c[0]}");
-            sizes = [.. Enumerable.Range(0, (size + step - 1) / step).Select(i => Math.Min(step, size - (i * step)))];
+            if (size / step > MostParts)
+                throw c.Bad($"{c[0]} would fall into {size / step} parts");
+            sizes = [.. Enumerable.Range(0, (int)((size + step - 1L) / step)).Select(i => Math.Min(step, size - (i * step)))];
         }
         var parts = sizes.Length == 0 ? [] : x.Split(sizes, axis);
         // Only parts of size 1 that nobody asked for lose their axis.

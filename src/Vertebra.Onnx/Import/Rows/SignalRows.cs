@@ -91,6 +91,7 @@ internal static class SignalRows
         if (signal.Shape[2] != 1)
             throw c.Bad("complex signals are not supported");
         var frames = (int)(((signal.Shape[1] - length) / step) + 1);
+        MemoryBudget.Check(new([frames, length], DType.Int64));
         var index = new long[checked(frames * length)];
         for (var i = 0; i < index.Length; i++)
             index[i] = (i / length * step) + (i % length);
