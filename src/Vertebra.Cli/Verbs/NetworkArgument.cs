@@ -5,6 +5,7 @@ using System.Text.Json.Nodes;
 using Vertebra.Graphs;
 using Vertebra.Kernels;
 using Vertebra.Lab.Data;
+using Vertebra.Nn;
 using Vertebra.Onnx;
 using Vertebra.Zoo;
 using Vertebra.Zoo.Weights;
@@ -151,7 +152,11 @@ internal sealed class NetworkArgument
         Models.Find(path);
         if (warn)
             Console.Error.WriteLine($"vertebra: note: '{path}' is a name, not a checkpoint: its weights are untrained");
-        return Models.Create(path, options);
+        // Weights by name instead of by order: the same network gets the same ones wherever it is built in a command.
+        using var deferred = Construction.Deferred();
+        var network = Models.Create(path, options);
+        network.Initialise(seed: 0);
+        return network;
     }
 }
 

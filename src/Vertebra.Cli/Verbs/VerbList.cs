@@ -15,6 +15,7 @@ internal static class VerbList
         RunVerb.Create(),
         ProfileVerb.Create(),
         DrawVerb.Create(),
+        DiffVerb.Create(),
         ModelsVerb.Create(),
         VerifyVerb.Create(),
         BenchVerb.Create(),
