@@ -14,6 +14,8 @@ internal static class Fuzzing
         (ShapeArithmetic().Bytes(), new() { ["x"] = Tensor.Zeros([2, 3, 4, 5]) }),
         (Sequence().Bytes(), new() { ["x"] = Tensor.Zeros([2, 5, 8]) }),
         (Indexing().Bytes(), new() { ["x"] = Tensor.Zeros([4, 6]) }),
+        (Control().Bytes(), new() { ["x"] = Tensor.Ones([2, 3]) }),
+        (Detection().Bytes(), new() { ["x"] = Tensor.Ones([1, 2, 6, 6]) }),
     ];
 
     /// <summary>A variant: bits turned, bytes cut out or doubled, a piece of another file put in, or a number made extreme.</summary>
@@ -139,6 +141,39 @@ internal static class Fuzzing
         .Node("GatherElements", "x r3", "l", ("axis", 1))
         .Longs("shape2", 2, 3).Constant(ModelBuilder.Tensor("r3", TensorProto.Types.DataType.Int64, System.Runtime.InteropServices.MemoryMarshal.AsBytes<long>([0, 1, 2, 3]), 4, 1))
         .Output("y").Output("c").Output("d").Output("g").Output("f").Output("l");
+
+    private static ModelBuilder Control()
+    {
+        static GraphProto Graph(string[] inputs, string[] outputs, params NodeProto[] nodes)
+        {
+            var graph = new GraphProto { Name = "body" };
+            graph.Input.AddRange(inputs.Select(i => new ValueInfoProto { Name = i }));
+            graph.Output.AddRange(outputs.Select(o => new ValueInfoProto { Name = o }));
+            graph.Node.AddRange(nodes);
+            return graph;
+        }
+        var body = Graph(["turn", "go", "sofar"], ["on", "sum", "step"],
+            ModelBuilder.NewNode("Identity", "go", "on"), ModelBuilder.NewNode("Add", "sofar x", "sum"), ModelBuilder.NewNode("Relu", "sum", "step"));
+        return new ModelBuilder().Input("x", 2, 3).Long("three", 3).Floats("zero", [0]).Longs("axis", 0)
+            .Floats("w", Ramp(4 * 4 * 3), 1, 16, 3).Floats("r", Ramp(16 * 4), 1, 16, 4).Floats("scale", [0.1f]).Constant(ModelBuilder.Tensor("point", TensorProto.Types.DataType.Uint8, [3]))
+            .Node("ReduceSum", "x", "s", ("keepdims", 0)).Node("Greater", "s zero", "p")
+            .Node("If", "p", "a", ("then_branch", Graph([], ["t"], ModelBuilder.NewNode("Relu", "x", "t"))), ("else_branch", Graph([], ["e"], ModelBuilder.NewNode("Neg", "x", "e"))))
+            .Node("Loop", "three p a", "last all", ("body", body))
+            .Node("Unsqueeze", "last axis", "line").Node("LSTM", "line w r", "hidden", ("hidden_size", 4), ("direction", "forward"))
+            .Node("QuantizeLinear", "last scale point", "q").Node("DequantizeLinear", "q scale point", "d").Node("NonZero", "d", "n")
+            .Node("SequenceConstruct", "d last", "list").Node("SequenceAt", "list three2", "item").Long("three2", 1)
+            .Output("hidden").Output("all").Output("n").Output("item");
+    }
+
+    private static ModelBuilder Detection() => new ModelBuilder().Input("x", 1, 2, 6, 6)
+        .Floats("rois", [0, 0, 4, 4, 1, 1, 5, 5], 2, 4).Longs("batch", 0, 0).Floats("grid", Ramp(1 * 3 * 3 * 2), 1, 3, 3, 2)
+        .Floats("boxes", [0, 0, 1, 1, 0, 0, 1, 1.1f, 2, 2, 3, 3], 1, 3, 4).Floats("scores", [0.9f, 0.8f, 0.7f], 1, 1, 3).Long("most", 3).Floats("iou", [0.5f]).Floats("least", [0.1f])
+        .Node("RoiAlign", "x rois batch", "a", ("output_height", 2), ("output_width", 2), ("sampling_ratio", 2), ("spatial_scale", 1f), ("mode", "avg"))
+        .Node("GridSample", "x grid", "g", ("mode", "bilinear"), ("padding_mode", "zeros"), ("align_corners", 0))
+        .Node("NonMaxSuppression", "boxes scores most iou least", "n", ("center_point_box", 0))
+        .Node("MaxPool", "x", "p i", ("kernel_shape", new long[] { 2, 2 }), ("strides", new long[] { 2, 2 }))
+        .Node("MaxUnpool", "p i", "u", ("kernel_shape", new long[] { 2, 2 }), ("strides", new long[] { 2, 2 }))
+        .Output("a").Output("g").Output("n").Output("u");
 
     private static float[] Ramp(int count) => [.. Enumerable.Range(0, count).Select(i => ((i % 7) - 3) * 0.1f)];
 }
