@@ -7,6 +7,7 @@ namespace Vertebra.Cli.Verbs;
 
 /// <summary>
 /// <c>vertebra verify --fixtures DIR</c>: networks against golden values of the reference implementation;
+/// <c>vertebra verify --table FILE.csv</c>: every registered network against the reference's table of names, sizes and costs;
 /// <c>vertebra verify --onnx-tests DIR</c>: ONNX operators against the standard's own tests.
 /// </summary>
 internal static class VerifyVerb
@@ -14,19 +15,21 @@ internal static class VerifyVerb
     public static Command Create()
     {
         var fixtures = new Option<string>("--fixtures") { Description = "a folder of golden fixtures (scheme zoo-1), or one such file" };
+        var table = new Option<string>("--table") { Description = "the reference's table of all models (CSV)" };
         var onnxTests = new Option<string>("--onnx-tests") { Description = "a folder of the ONNX standard's backend tests (model.onnx with test_data_set_0 beside it), searched at all depths" };
         var filter = new Option<string>("--filter") { Description = "names of the ONNX tests to run, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
         var only = new Option<string>("--models") { Description = "names to verify, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
         var json = new Option<bool>("--json") { Description = "print one JSON array instead of lines" };
         var command = new Command("verify",
             "Fill networks by rule and compare names, shapes, costs, outputs, feature maps, losses and gradients with golden files. " +
-            "A file whose network is not registered is listed as missing, not as passed. Or run the ONNX standard's tests and tell, operator by operator, " +
-            "how many pass, fail, or need what is not supported. Exit code 1 if any fails.") { fixtures, only, onnxTests, filter, json };
-        command.SetAction(parsed => Host.Interruptible(stop => (parsed.GetValue(fixtures), parsed.GetValue(onnxTests)) switch
+            "A file whose network is not registered is listed as missing, not as passed. Or compare every registered network with a table of parameters, costs and state-dict names. Or run the ONNX standard's tests and tell, operator by operator, " +
+            "how many pass, fail, or need what is not supported. Exit code 1 if any fails.") { fixtures, table, only, onnxTests, filter, json };
+        command.SetAction(parsed => Host.Interruptible(stop => (parsed.GetValue(fixtures), parsed.GetValue(table), parsed.GetValue(onnxTests)) switch
         {
-            ({ } folder, null) => Run(folder, parsed.GetValue(only)!, parsed.GetValue(json), stop),
-            (null, { } folder) => OnnxTestReport.Run(folder, parsed.GetValue(filter)!, parsed.GetValue(json), stop),
-            _ => throw new VertebraException("name either --fixtures or --onnx-tests"),
+            ({ } folder, null, null) => Run(folder, parsed.GetValue(only)!, parsed.GetValue(json), stop),
+            (null, { } file, null) => RunTable(ModelTable.Read(file), parsed.GetValue(only)!, stop),
+            (null, null, { } folder) => OnnxTestReport.Run(folder, parsed.GetValue(filter)!, parsed.GetValue(json), stop),
+            _ => throw new VertebraException("name one of --fixtures, --table and --onnx-tests"),
         }));
         return command;
     }
@@ -50,6 +53,24 @@ internal static class VerifyVerb
             PrintJson(results);
         else
             Console.WriteLine($"{passed} passed, {failed} failed, {missing} missing");
+        return failed == 0 ? Host.Success : Host.Failure;
+    }
+
+    private static int RunTable(ModelTable table, string pattern, CancellationToken stop)
+    {
+        var models = Models.List(pattern).Where(m => table.Knows(m.Name)).ToList();
+        if (models.Count == 0)
+            throw new VertebraException($"no registered network of the table fits '{pattern}'");
+        var failed = 0;
+        foreach (var model in models)
+        {
+            stop.ThrowIfCancellationRequested();
+            var differences = table.Differences(model);
+            foreach (var difference in differences)
+                Console.WriteLine($"{model.Name}: {difference}");
+            failed += differences.Count > 0 ? 1 : 0;
+        }
+        Console.WriteLine($"{models.Count - failed} of {models.Count} registered networks agree; the table has {table.Count}");
         return failed == 0 ? Host.Success : Host.Failure;
     }
 
