@@ -39,8 +39,6 @@ internal sealed partial class OnnxEmitter
     {
         if (!_constants.Add(name))
             return name;
-        if (tensor.IsMeta)
-            throw new VertebraException($"'{name}' has no data: the network was built for its shapes only");
         if (!order.IsPlain)
             tensor = Vertebra.Ops.TensorOps.Permute(tensor, order.Axes);
         _valueNames.Add(name);

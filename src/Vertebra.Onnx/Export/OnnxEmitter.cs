@@ -29,6 +29,9 @@ internal sealed partial class OnnxEmitter
     /// <summary>The file's tensors, with their data, in order of first use.</summary>
     public List<(TensorProto Proto, Tensor Data)> Initializers { get; } = [];
 
+    /// <summary>The graph's values by their names in the file, with the order of their axes there.</summary>
+    public Dictionary<string, (Value Value, AxisOrder Order)> Names { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Writes the graph; the initializers' data is left to the caller.</summary>
     /// <param name="prologue">Writes nodes that turn what the file is given into the graph's only input, and returns that one's name and order.</param>
     public GraphProto Emit(Func<OnnxEmitter, (string Name, AxisOrder Order)>? prologue = null)
@@ -51,6 +54,11 @@ internal sealed partial class OnnxEmitter
         _node = null;
         for (var i = 0; i < _graph.Outputs.Count; i++)
             EmitOutput(_graph.Outputs[i], i < _options.OutputNames.Count ? _options.OutputNames[i] : _graph.Outputs.Count == 1 ? "output" : $"output{i}");
+        foreach (var (value, written) in _written)
+        {
+            foreach (var (order, name) in written.Names)
+                Names.TryAdd(name, (value, order));
+        }
         return _proto;
     }
 
@@ -68,6 +76,7 @@ internal sealed partial class OnnxEmitter
         var order = FileOrder(value);
         _proto.Node.Add(new NodeProto { OpType = "Identity", Name = UniqueNodeName($"/{name}"), Input = { In(value, order) }, Output = { Unique(name) } });
         _proto.Output.Add(Info(name, value, order));
+        Names[name] = (value, order);
     }
 
     private AxisOrder FileOrder(Value value) =>

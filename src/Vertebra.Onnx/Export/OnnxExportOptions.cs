@@ -21,6 +21,9 @@ public sealed record OnnxExportOptions
     /// <summary>Merge inference batch norms into the convolutions before them.</summary>
     public bool FoldBatchNorm { get; init; }
 
+    /// <summary>Put resize, crop and normalise inside the file, which then takes uint8 images [N, H, W, 3] of any size; null: the file takes the network's input.</summary>
+    public OnnxPreprocessing? Preprocessing { get; init; }
+
     /// <summary>Put the weights into a file of their own beside the model (its name and <c>.data</c>). Beyond 2 GB that is always done: the format's limit.</summary>
     public bool ExternalData { get; init; }
 

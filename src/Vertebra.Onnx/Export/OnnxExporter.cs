@@ -19,15 +19,16 @@ public static class OnnxExporter
     /// <param name="input">Shape of one input, images as [N, H, W, C]; sizes that the options leave open are those it is traced at.</param>
     /// <param name="path">The file.</param>
     /// <param name="options">How it is written.</param>
+    /// <returns>What was written, which can be checked against the file.</returns>
     /// <exception cref="VertebraException">
     /// An operation has no ONNX form, the network does not allow what is left open, the opset is out of range, or the file cannot be written.
     /// </exception>
-    public static void Export(Module module, Shape input, string path, OnnxExportOptions? options = null) =>
+    public static ExportedNetwork Export(Module module, Shape input, string path, OnnxExportOptions? options = null) =>
         Save(Build(module, input, options ?? new()), path, options ?? new());
 
     /// <summary>Writes a graph, atomically. Open sizes follow from the ops' shape rules; where a module exists, exporting that sees more.</summary>
     /// <exception cref="VertebraException">As for a module.</exception>
-    public static void Export(Graph graph, string path, OnnxExportOptions? options = null) => Save(Build(graph, options ?? new()), path, options ?? new());
+    public static ExportedNetwork Export(Graph graph, string path, OnnxExportOptions? options = null) => Save(Build(graph, options ?? new()), path, options ?? new());
 
     internal static BuiltModel Build(Module module, Shape input, OnnxExportOptions options)
     {
@@ -58,18 +59,20 @@ public static class OnnxExporter
             var folded = BatchNormFolding.Apply(graph);
             (graph, sizes) = (folded, sizes.For(folded));
         }
+        if (options.Preprocessing is not null && (options.DynamicSize || graph.Inputs.Count != 1 || graph.Inputs[0].Shape.Rank != 4))
+            throw new VertebraException("preprocessing inside the file fixes the size of the network's one input, an image: leave out the open size");
         var emitter = new OnnxEmitter(graph, sizes, options);
         var model = new ModelProto
         {
             IrVersion = IrVersionOf(options.Opset),
             ProducerName = "vertebra",
             ProducerVersion = typeof(OnnxExporter).Assembly.GetName().Version!.ToString(3),
-            Graph = emitter.Emit(),
+            Graph = emitter.Emit(options.Preprocessing is { } facts ? e => PreprocessingNodes.Emit(facts, e) : null),
         };
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = options.Opset });
         foreach (var (key, value) in options.Metadata.OrderBy(m => m.Key, StringComparer.Ordinal))
             model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
-        return new(model, emitter.Initializers);
+        return new(model, emitter.Initializers, graph, emitter.Names);
     }
 
     private static void RequireOpset(OnnxExportOptions options)
@@ -81,7 +84,15 @@ public static class OnnxExporter
     // The first version of the format in which an operator set may stand (ONNX, docs/Versioning.md).
     private static int IrVersionOf(int opset) => opset switch { <= 14 => 7, <= 18 => 8, <= 20 => 9, _ => 10 };
 
-    private static void Save(BuiltModel built, string path, OnnxExportOptions options)
+    private static ExportedNetwork Save(BuiltModel built, string path, OnnxExportOptions options)
+    {
+        if (built.Initializers.FirstOrDefault(i => i.Data.IsMeta).Proto is { } empty)
+            throw new VertebraException($"'{empty.Name}' has no data: the network was built for its shapes only");
+        Write(built, path, options);
+        return new(path, built);
+    }
+
+    private static void Write(BuiltModel built, string path, OnnxExportOptions options)
     {
         if (!options.ExternalData && built.Initializers.Sum(i => i.Data.Spec.Bytes) <= LargestInline)
         {
@@ -95,10 +106,25 @@ public static class OnnxExporter
 }
 
 /// <summary>A model whose initializers' data lies beside it.</summary>
-internal sealed record BuiltModel(ModelProto Model, IReadOnlyList<(TensorProto Proto, Tensor Data)> Initializers)
+/// <param name="Model">The model.</param>
+/// <param name="Initializers">Its initializers and their data.</param>
+/// <param name="Graph">The graph that was written.</param>
+/// <param name="Names">Values of the graph by their names in the file.</param>
+internal sealed record BuiltModel(
+    ModelProto Model, IReadOnlyList<(TensorProto Proto, Tensor Data)> Initializers, Graph Graph, IReadOnlyDictionary<string, (Value Value, AxisOrder Order)> Names)
 {
     // Readers may map the file into memory, a page at a time.
     private const int Alignment = 4096;
+
+    /// <summary>Transposes of values that flow; those of weights are done once, when the file is loaded.</summary>
+    public int TransposeCount
+    {
+        get
+        {
+            var constants = Initializers.Select(i => i.Proto.Name).ToHashSet();
+            return Model.Graph.Node.Count(n => n.OpType == "Transpose" && !constants.Contains(n.Input[0]));
+        }
+    }
 
     /// <summary>The model with the data inside.</summary>
     public ModelProto Complete()

@@ -125,3 +125,10 @@ public sealed class OnnxRuntimeTheoryAttribute : TheoryAttribute
 {
     public OnnxRuntimeTheoryAttribute() => Skip = OnnxRuntime.Unavailable;
 }
+
+/// <summary>A fact that also needs the shared reference data.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class SharedOnnxRuntimeFactAttribute : FactAttribute
+{
+    public SharedOnnxRuntimeFactAttribute() => Skip = OnnxRuntime.Unavailable ?? (SharedData.Root is null ? SharedData.Missing : null);
+}
