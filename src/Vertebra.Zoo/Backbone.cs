@@ -30,10 +30,10 @@ public abstract class Backbone : Module
     /// <summary>The feature maps that dense tasks take, finest first.</summary>
     public abstract IReadOnlyList<FeatureInfo> FeatureInfo { get; }
 
-    /// <summary>Path of the classifier module.</summary>
+    /// <summary>Path of the classifier module; several are separated by commas.</summary>
     public abstract string Classifier { get; }
 
-    /// <summary>Path of the convolution that sees the image.</summary>
+    /// <summary>Path of the convolution that sees the image; several are separated by commas.</summary>
     public abstract string FirstConv { get; }
 
     /// <summary>Name and options that rebuild this network.</summary>

@@ -41,8 +41,8 @@ internal static class DescriptionJson
         json.WriteString("crop_mode", config.CropMode);
         json.WriteString("interpolation", config.Interpolation);
         WriteIfKnown(json, "license", config.License);
-        WriteIfKnown(json, "classifier", config.Classifier);
-        WriteIfKnown(json, "first_conv", config.FirstConv);
+        WritePaths(json, "classifier", config.Classifier);
+        WritePaths(json, "first_conv", config.FirstConv);
         json.WriteEndObject();
     }
 
@@ -58,6 +58,14 @@ internal static class DescriptionJson
     {
         if (value is not null)
             json.WriteString(name, value);
+    }
+
+    private static void WritePaths(Utf8JsonWriter json, string name, string? paths)
+    {
+        if (paths is not null && paths.Contains(','))
+            WriteStrings(json, name, paths.Split(','));
+        else
+            WriteIfKnown(json, name, paths);
     }
 
     private static void WriteSize(Utf8JsonWriter json, string name, InputSize size) => WriteNumbers(json, name, [size.Channels, size.Height, size.Width]);
@@ -112,7 +120,7 @@ internal static class DescriptionJson
         CropMode = cfg.Text("crop_mode") ?? known.CropMode,
         Interpolation = cfg.Text("interpolation") ?? known.Interpolation,
         License = cfg.Text("license") ?? known.License,
-        Classifier = cfg.Text("classifier") ?? known.Classifier,
-        FirstConv = cfg.Text("first_conv") ?? known.FirstConv,
+        Classifier = cfg.Paths("classifier") ?? known.Classifier,
+        FirstConv = cfg.Paths("first_conv") ?? known.FirstConv,
     };
 }

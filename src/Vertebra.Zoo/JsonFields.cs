@@ -61,6 +61,9 @@ internal readonly struct JsonFields
         return [.. value.EnumerateArray().Select(v => v.GetString()!)];
     }
 
+    /// <summary>A path, or several as a list: they are joined by commas.</summary>
+    public string? Paths(string name) => Get(name) is { ValueKind: JsonValueKind.Array } ? string.Join(',', Texts(name)!) : Text(name);
+
     /// <summary>Channels, height and width.</summary>
     public InputSize? Size(string name)
     {

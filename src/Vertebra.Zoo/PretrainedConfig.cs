@@ -67,10 +67,10 @@ public sealed record PretrainedConfig
     /// <summary>SPDX-like name of the weights' licence; null when unknown.</summary>
     public string? License { get; init; }
 
-    /// <summary>Path of the classifier module, which is left out when the number of classes differs.</summary>
+    /// <summary>Path of the classifier module, which is left out when the number of classes differs; several are separated by commas.</summary>
     public string? Classifier { get; init; }
 
-    /// <summary>Path of the convolution that sees the image, which is adapted when the number of channels differs.</summary>
+    /// <summary>Path of the convolution that sees the image, which is adapted when the number of channels differs; several are separated by commas.</summary>
     public string? FirstConv { get; init; }
 
     /// <summary>True when weights are published.</summary>

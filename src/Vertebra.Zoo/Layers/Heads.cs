@@ -22,6 +22,64 @@ public sealed class GlobalPool2d(GlobalPool pool, bool flatten = true) : Module
     private Tensor Max(Tensor x) => x.Max([1, 2], keepAxes: !flatten);
 }
 
+/// <summary>What makes class scores of the last feature map.</summary>
+public abstract class ClassificationHead : Module
+{
+    /// <summary>Logits; with <paramref name="preLogits"/> what the classifier would see.</summary>
+    public Tensor Forward(Tensor x, bool preLogits)
+    {
+        if (!preLogits)
+            return Forward(x);
+        using var scope = Enter();
+        return PreLogits(x);
+    }
+
+    /// <summary>Puts a fresh classifier in place.</summary>
+    /// <param name="numClasses">0: none.</param>
+    /// <param name="pool">null: as it is.</param>
+    public abstract void Reset(int numClasses, GlobalPool? pool);
+
+    /// <summary>What the classifier sees.</summary>
+    protected abstract Tensor PreLogits(Tensor x);
+}
+
+/// <summary>Pooling, dropout and a linear classifier <c>fc</c>. timm's ClassifierHead.</summary>
+public sealed class ClassifierHead : ClassificationHead
+{
+    private readonly int _features;
+    private readonly Dropout _drop;
+    private readonly Initialiser? _initialiser;
+    private GlobalPool2d _pool;
+    private Module _classifier;
+
+    /// <param name="features">Channels of the map.</param>
+    /// <param name="numClasses">Outputs; 0 for no classifier.</param>
+    /// <param name="pool">Global pooling.</param>
+    /// <param name="dropRate">Dropout before the classifier.</param>
+    /// <param name="initialiser">Fills the classifier's weight; its bias starts at zero then. PyTorch's defaults if null.</param>
+    public ClassifierHead(int features, int numClasses, GlobalPool pool = GlobalPool.Avg, float dropRate = 0, Initialiser? initialiser = null)
+    {
+        (_features, _initialiser) = (features, initialiser);
+        _pool = Child("global_pool", new GlobalPool2d(pool));
+        _drop = Child("drop", new Dropout(dropRate));
+        _classifier = Child("fc", Classifier(numClasses));
+    }
+
+    public override void Reset(int numClasses, GlobalPool? pool)
+    {
+        if (pool is { } changed)
+            _pool = Replace("global_pool", new GlobalPool2d(changed));
+        _classifier = Replace("fc", Classifier(numClasses));
+    }
+
+    protected override Tensor OnForward(Tensor x) => _classifier.Forward(PreLogits(x));
+
+    protected override Tensor PreLogits(Tensor x) => _drop.Forward(_pool.Forward(x));
+
+    private Module Classifier(int numClasses) => numClasses == 0 ? new Identity()
+        : new Linear(_features * _pool.Pool.Width(), numClasses, initialiser: _initialiser, biasInitialiser: _initialiser is null ? null : Init.Zeros);
+}
+
 /// <summary>
 /// Pooling, dropout and a 1x1 convolution <c>fc</c> as the classifier, which also works on an unpooled map. timm's
 /// ClassifierHead with use_conv.

@@ -75,10 +75,10 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
         Fact("crop_mode", cfg.Text("crop_mode"), config.CropMode);
         Fact("interpolation", cfg.Text("interpolation"), config.Interpolation);
         Fact("license", cfg.Text("license"), config.License);
-        Fact("classifier", cfg.Text("classifier"), network.Classifier);
-        Fact("first_conv", cfg.Text("first_conv"), network.FirstConv);
-        Fact("classifier of the configuration", cfg.Text("classifier"), config.Classifier);
-        Fact("first_conv of the configuration", cfg.Text("first_conv"), config.FirstConv);
+        Fact("classifier", cfg.Paths("classifier"), network.Classifier);
+        Fact("first_conv", cfg.Paths("first_conv"), network.FirstConv);
+        Fact("classifier of the configuration", cfg.Paths("classifier"), config.Classifier);
+        Fact("first_conv of the configuration", cfg.Paths("first_conv"), config.FirstConv);
     }
 
     private void Fact<T>(string name, T expected, T found) => checks.Add(FixtureCheck.Equal($"cfg {name}", expected, found));

@@ -22,13 +22,14 @@ public static class PretrainedWeights
             fitting[name] = tensor;
         var notes = new List<string>();
 
-        var first = $"{network.FirstConv}.weight";
-        if (fitting.TryGetValue(first, out var weight) && weight.Rank == 4 && weight.Shape[1] != network.InChans)
+        foreach (var first in network.FirstConv.Split(',').Select(p => $"{p}.weight"))
         {
+            if (!fitting.TryGetValue(first, out var weight) || weight.Rank != 4 || weight.Shape[1] == network.InChans)
+                continue;
             fitting[first] = AdaptInput(weight, network.InChans);
             notes.Add($"{first}: from {weight.Shape[1]} to {network.InChans} input channels");
         }
-        var prefix = $"{network.Classifier}.";
+        var prefixes = network.Classifier.Split(',').Select(p => $"{p}.").ToArray();
         if (state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var mine) && mine.Shape == s.Value.Shape)))
         {
             foreach (var name in state.Keys.Where(IsClassifier))
@@ -40,7 +41,7 @@ public static class PretrainedWeights
         network.Load(fitting, source);
         return notes;
 
-        bool IsClassifier(string name) => name.StartsWith(prefix, StringComparison.Ordinal);
+        bool IsClassifier(string name) => prefixes.Any(p => name.StartsWith(p, StringComparison.Ordinal));
     }
 
     /// <summary>
