@@ -12,6 +12,7 @@ public static class Models
         ResNet.Family,
         ResNetV2.Family,
         CifarResNet.Family,
+        MetaFormer.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);
