@@ -13,6 +13,7 @@ public static class Models
         ResNetV2.Family,
         CifarResNet.Family,
         MetaFormer.Family,
+        ConvNeXt.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

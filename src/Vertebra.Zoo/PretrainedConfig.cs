@@ -22,6 +22,12 @@ public sealed record PretrainedConfig
     /// <summary>Mean and deviation 0.5 ("Inception"): pixels in [-1, 1].</summary>
     public static readonly IReadOnlyList<float> Half = [0.5f, 0.5f, 0.5f];
 
+    /// <summary>Mean and deviation of the pictures that CLIP was trained on.</summary>
+    public static readonly IReadOnlyList<float> ClipMean = [0.48145466f, 0.4578275f, 0.40821073f];
+
+    /// <inheritdoc cref="ClipMean"/>
+    public static readonly IReadOnlyList<float> ClipStd = [0.26862954f, 0.26130258f, 0.27577711f];
+
     /// <summary>Which weights of the model these are: the part after the dot in <c>resnet50.a1_in1k</c>.</summary>
     public string Tag { get; init; } = "";
 

@@ -1,0 +1,93 @@
+using Vertebra.Zoo.Layers;
+
+namespace Vertebra.Zoo;
+
+/// <summary>
+/// A backbone whose head pools the last map, drops and classifies: as a module <c>head</c> with the classifier <c>fc</c>, or
+/// directly, with the classifier under a name of its own.
+/// </summary>
+public abstract class PooledBackbone : Backbone
+{
+    private readonly List<FeatureInfo> _features = [];
+    private ClassificationHead? _head;
+    private GlobalPool2d? _pool;
+    private Dropout? _drop;
+    private Module? _classifier;
+    private bool _isConvolution;
+    private int _numFeatures;
+
+    /// <param name="options">As <see cref="Backbone"/> takes them.</param>
+    /// <param name="firstConv">Path of the convolution that sees the image.</param>
+    /// <param name="classifier">Path of the classifier: <c>head.fc</c>, or the name of a child.</param>
+    protected PooledBackbone(ModelOptions options, string firstConv, string classifier) : base(options) => (FirstConv, Classifier) = (firstConv, classifier);
+
+    public override int NumFeatures => _numFeatures;
+
+    public override IReadOnlyList<FeatureInfo> FeatureInfo => _features;
+
+    public override string Classifier { get; }
+
+    public override string FirstConv { get; }
+
+    /// <summary>Adds the next level of the pyramid.</summary>
+    protected void AddFeature(int channels, int reduction, string module) => _features.Add(new(_features.Count, channels, reduction, module));
+
+    /// <summary>Refuses <c>output_stride</c>, for families whose stages cannot dilate.</summary>
+    /// <exception cref="VertebraException">It was asked for, and not as 32.</exception>
+    protected static void RefuseOutputStride(ModelOptions options, string family)
+    {
+        if (options.OutputStride is not (null or 32))
+            throw new VertebraException($"output_stride {options.OutputStride} is not to be had from {family}: the strides of its stages are fixed; leave it out or use 32");
+    }
+
+    /// <summary>Builds the head; to be called where its modules come in the state dict.</summary>
+    /// <param name="features">Channels of the last map.</param>
+    /// <param name="options">Pool and dropout.</param>
+    /// <param name="isConvolution">The classifier is a 1x1 convolution; only for heads without a module of their own.</param>
+    /// <param name="initialiser">Fills the classifier of a <c>head</c>.</param>
+    protected void AddHead(int features, ModelOptions options, bool isConvolution = false, Initialiser? initialiser = null)
+    {
+        (_numFeatures, _isConvolution) = (features, isConvolution);
+        var pool = options.GlobalPool ?? GlobalPool.Avg;
+        if (Classifier == "head.fc")
+        {
+            _head = Child("head", new ClassifierHead(features, NumClasses, pool, options.DropRate, initialiser));
+            return;
+        }
+        _pool = Child("global_pool", MakePool(pool));
+        _drop = Child("head_drop", new Dropout(options.DropRate));
+        _classifier = Child(Classifier, MakeClassifier(NumClasses));
+    }
+
+    protected override Tensor OnForwardHead(Tensor features, bool preLogits)
+    {
+        if (_head is not null)
+            return _head.Forward(features, preLogits);
+        var x = _drop!.Forward(_pool!.Forward(features));
+        if (!preLogits)
+            x = _classifier!.Forward(x);
+        return _isConvolution && _pool.Pool != GlobalPool.None ? x.Reshape([x.Shape[0], x.Shape[3]]) : x;
+    }
+
+    protected override void OnResetClassifier(int numClasses, GlobalPool? pool)
+    {
+        if (_head is not null)
+        {
+            _head.Reset(numClasses, pool);
+            return;
+        }
+        if (pool is { } changed)
+            _pool = Replace("global_pool", MakePool(changed));
+        _classifier = Replace(Classifier, MakeClassifier(numClasses));
+    }
+
+    private GlobalPool2d MakePool(GlobalPool pool) => new(pool, flatten: !_isConvolution);
+
+    private Module MakeClassifier(int numClasses)
+    {
+        if (numClasses == 0)
+            return new Identity();
+        var features = _numFeatures * _pool!.Pool.Width();
+        return _isConvolution ? new Conv2d(features, numClasses, 1) : new Linear(features, numClasses);
+    }
+}
