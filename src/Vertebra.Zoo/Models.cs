@@ -14,6 +14,8 @@ public static class Models
         CifarResNet.Family,
         MetaFormer.Family,
         ConvNeXt.Family,
+        CspNet.Family,
+        NfNet.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

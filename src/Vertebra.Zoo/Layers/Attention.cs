@@ -20,10 +20,11 @@ public readonly record struct AttentionSpec(AttentionKind Kind, double? Ratio = 
     /// <summary>Builds the module for a number of channels; null for none.</summary>
     /// <param name="channels">Channels of the block.</param>
     /// <param name="initialiser">Fills its 2-D convolutions.</param>
-    public Module? Create(int channels, Initialiser? initialiser = null) => Kind switch
+    /// <param name="activation">Inside squeeze-and-excitation.</param>
+    public Module? Create(int channels, Initialiser? initialiser = null, ActivationKind activation = ActivationKind.Relu) => Kind switch
     {
         AttentionKind.None => null,
-        AttentionKind.SqueezeExcite => new SqueezeExcite(channels, Widths.Divisible(channels * (Ratio ?? 1.0 / 16), limit: 0), initialiser: initialiser),
+        AttentionKind.SqueezeExcite => new SqueezeExcite(channels, Widths.Divisible(channels * (Ratio ?? 1.0 / 16), limit: 0), activation, initialiser: initialiser),
         AttentionKind.EfficientChannel => new EfficientChannelAttention(channels),
         _ => throw new InvalidOperationException($"attention {Kind} has no module"),
     };

@@ -102,6 +102,7 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
         NormLayer { Momentum: { } momentum } norm => string.Create(CultureInfo.InvariantCulture, $"eps={Short(norm.Epsilon)} momentum={Short(momentum)}"),
         NormLayer norm => $"eps={Short(norm.Epsilon)}",
         Layers.StandardisedConv2d conv => $"eps={Short(conv.Epsilon)}",
+        Layers.ScaledStandardisedConv2d conv => $"eps={Short(conv.Epsilon)}",
         _ => null,
     };
 
