@@ -16,6 +16,9 @@ public static class Models
         ConvNeXt.Family,
         CspNet.Family,
         NfNet.Family,
+        Vgg.Family,
+        DenseNet.Family,
+        RegNet.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

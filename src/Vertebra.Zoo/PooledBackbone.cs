@@ -8,12 +8,14 @@ namespace Vertebra.Zoo;
 /// </summary>
 public abstract class PooledBackbone : Backbone
 {
-    private readonly List<FeatureInfo> _features = [];
+    private readonly List<FeatureInfo> _levels = [];
     private ClassificationHead? _head;
     private GlobalPool2d? _pool;
     private Dropout? _drop;
     private Module? _classifier;
+    private Initialiser? _initialiser;
     private bool _isConvolution;
+    private int _features;
     private int _numFeatures;
 
     /// <param name="options">As <see cref="Backbone"/> takes them.</param>
@@ -23,14 +25,17 @@ public abstract class PooledBackbone : Backbone
 
     public override int NumFeatures => _numFeatures;
 
-    public override IReadOnlyList<FeatureInfo> FeatureInfo => _features;
+    public override IReadOnlyList<FeatureInfo> FeatureInfo => _levels;
 
     public override string Classifier { get; }
 
     public override string FirstConv { get; }
 
+    /// <summary>Where the pyramid starts to count: 1 for networks whose level at full size is left out by default.</summary>
+    protected virtual int FirstLevel => 0;
+
     /// <summary>Adds the next level of the pyramid.</summary>
-    protected void AddFeature(int channels, int reduction, string module) => _features.Add(new(_features.Count, channels, reduction, module));
+    protected void AddFeature(int channels, int reduction, string module) => _levels.Add(new(_levels.Count + FirstLevel, channels, reduction, module));
 
     /// <summary>Refuses <c>output_stride</c>, for families whose stages cannot dilate.</summary>
     /// <exception cref="VertebraException">It was asked for, and not as 32.</exception>
@@ -41,13 +46,14 @@ public abstract class PooledBackbone : Backbone
     }
 
     /// <summary>Builds the head; to be called where its modules come in the state dict.</summary>
-    /// <param name="features">Channels of the last map.</param>
+    /// <param name="features">Channels of the map that is pooled.</param>
     /// <param name="options">Pool and dropout.</param>
     /// <param name="isConvolution">The classifier is a 1x1 convolution; only for heads without a module of their own.</param>
-    /// <param name="initialiser">Fills the classifier of a <c>head</c>.</param>
-    protected void AddHead(int features, ModelOptions options, bool isConvolution = false, Initialiser? initialiser = null)
+    /// <param name="initialiser">Fills the classifier; its bias starts at zero then.</param>
+    /// <param name="numFeatures">Channels of <see cref="Backbone.ForwardFeatures"/>, where layers of the head come before the pool.</param>
+    protected void AddHead(int features, ModelOptions options, bool isConvolution = false, Initialiser? initialiser = null, int? numFeatures = null)
     {
-        (_numFeatures, _isConvolution) = (features, isConvolution);
+        (_features, _numFeatures, _isConvolution, _initialiser) = (features, numFeatures ?? features, isConvolution, initialiser);
         var pool = options.GlobalPool ?? GlobalPool.Avg;
         if (Classifier == "head.fc")
         {
@@ -87,7 +93,10 @@ public abstract class PooledBackbone : Backbone
     {
         if (numClasses == 0)
             return new Identity();
-        var features = _numFeatures * _pool!.Pool.Width();
-        return _isConvolution ? new Conv2d(features, numClasses, 1) : new Linear(features, numClasses);
+        var features = _features * _pool!.Pool.Width();
+        var bias = _initialiser is null ? null : Init.Zeros;
+        return _isConvolution
+            ? new Conv2d(features, numClasses, 1, initialiser: _initialiser, biasInitialiser: bias)
+            : new Linear(features, numClasses, initialiser: _initialiser, biasInitialiser: bias);
     }
 }
