@@ -11,6 +11,8 @@ public static class Models
     [
         ResNet.Family,
         ResNetV2.Family,
+        EfficientNet.Family,
+        MobileNetV3.Family,
         CifarResNet.Family,
         MetaFormer.Family,
         ConvNeXt.Family,

@@ -9,21 +9,26 @@ public enum AntiAliasing
     /// <summary>Mean of the pixels that become one.</summary>
     Average,
 
-    /// <summary>Binomial filter.</summary>
+    /// <summary>Binomial filter, borders reflected.</summary>
     Blur,
+
+    /// <summary>Binomial filter, zeros around the image.</summary>
+    BlurZeros,
 }
 
-/// <summary>Blur with the 3x3 binomial filter and subsample (Zhang 2019, "Making convolutional networks shift-invariant again"); borders are reflected.</summary>
+/// <summary>Blur with the 3x3 binomial filter and subsample (Zhang 2019, "Making convolutional networks shift-invariant again").</summary>
 public sealed class BlurPool2d : Module
 {
     private readonly Tensor _filter;
     private readonly int _stride;
+    private readonly Ops.PadMode _border;
 
     /// <param name="channels">Channels of the image, filtered each for itself.</param>
     /// <param name="stride">Step between outputs.</param>
-    public BlurPool2d(int channels, int stride)
+    /// <param name="border">What lies around the image.</param>
+    public BlurPool2d(int channels, int stride, Ops.PadMode border = Ops.PadMode.Reflect)
     {
-        _stride = stride;
+        (_stride, _border) = (stride, border);
         _filter = Buffer("filt", Construction.Zeros([channels, 1, 3, 3]), persistent: false);
         if (!_filter.IsMeta)
         {
@@ -33,5 +38,5 @@ public sealed class BlurPool2d : Module
     }
 
     protected override Tensor OnForward(Tensor x) =>
-        x.Pad([0, 1, 1, 0], [0, 1, 1, 0], Ops.PadMode.Reflect).Conv2d(_filter, stride: _stride, groups: _filter.Shape[0]);
+        x.Pad([0, 1, 1, 0], [0, 1, 1, 0], _border).Conv2d(_filter, stride: _stride, groups: _filter.Shape[0]);
 }

@@ -32,7 +32,7 @@ public readonly record struct AttentionSpec(AttentionKind Kind, double? Ratio = 
 
 /// <summary>
 /// Squeeze-and-excitation (Hu et al. 2018): channels are scaled by a gate that two 1x1 convolutions, <c>fc1</c> and
-/// <c>fc2</c>, compute from their means.
+/// <c>fc2</c> (or <c>conv_reduce</c> and <c>conv_expand</c>), compute from their means.
 /// </summary>
 public sealed class SqueezeExcite : Module
 {
@@ -46,12 +46,15 @@ public sealed class SqueezeExcite : Module
     /// <param name="activation">Between them.</param>
     /// <param name="gate">After them.</param>
     /// <param name="initialiser">Fills their weights.</param>
+    /// <param name="mobileNames">Names the parts as the mobile networks do, and starts the biases at zero.</param>
     public SqueezeExcite(
-        int channels, int reduced, ActivationKind activation = ActivationKind.Relu, ActivationKind gate = ActivationKind.Sigmoid, Initialiser? initialiser = null)
+        int channels, int reduced, ActivationKind activation = ActivationKind.Relu, ActivationKind gate = ActivationKind.Sigmoid, Initialiser? initialiser = null,
+        bool mobileNames = false)
     {
-        _reduce = Child("fc1", new Conv2d(channels, reduced, 1, initialiser: initialiser));
-        _act = Child("act", new ActivationLayer(activation));
-        _expand = Child("fc2", new Conv2d(reduced, channels, 1, initialiser: initialiser));
+        var biasInitialiser = mobileNames ? Init.Zeros : null;
+        _reduce = Child(mobileNames ? "conv_reduce" : "fc1", new Conv2d(channels, reduced, 1, initialiser: initialiser, biasInitialiser: biasInitialiser));
+        _act = Child(mobileNames ? "act1" : "act", new ActivationLayer(activation));
+        _expand = Child(mobileNames ? "conv_expand" : "fc2", new Conv2d(reduced, channels, 1, initialiser: initialiser, biasInitialiser: biasInitialiser));
         _gate = Child("gate", new ActivationLayer(gate));
     }
 

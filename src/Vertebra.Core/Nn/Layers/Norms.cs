@@ -152,7 +152,9 @@ public sealed class LayerNorm : NormLayer
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="affine">Whether there is a scale.</param>
     /// <param name="bias">Whether there is a shift beside the scale.</param>
-    public LayerNorm(int channels, float epsilon = 1e-5f, bool affine = true, bool bias = true) : base(epsilon, ActivationKind.Identity)
+    /// <param name="activation">Applied to the result.</param>
+    public LayerNorm(int channels, float epsilon = 1e-5f, bool affine = true, bool bias = true, ActivationKind activation = ActivationKind.Identity)
+        : base(epsilon, activation)
     {
         _weight = affine ? Parameter("weight", [channels], Init.Ones) : null;
         _bias = affine && bias ? Parameter("bias", [channels], Init.Zeros) : null;
