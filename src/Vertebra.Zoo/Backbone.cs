@@ -30,6 +30,9 @@ public abstract class Backbone : Module
     /// <summary>The feature maps that dense tasks take, finest first.</summary>
     public abstract IReadOnlyList<FeatureInfo> FeatureInfo { get; }
 
+    /// <summary>Every map that a pyramid may be asked for by its index; more than <see cref="FeatureInfo"/> where a network is an even row of blocks.</summary>
+    public virtual IReadOnlyList<FeatureInfo> AllFeatureInfo => FeatureInfo;
+
     /// <summary>Path of the classifier module; several are separated by commas.</summary>
     public abstract string Classifier { get; }
 
@@ -72,6 +75,13 @@ public abstract class Backbone : Module
         }
     }
 
+    /// <summary>Changes weights that were published for another image size so that they fit this network: position embeddings and the like.</summary>
+    /// <param name="state">The weights by full name, to change in place.</param>
+    /// <param name="notes">Takes a line for each change.</param>
+    protected internal virtual void AdaptState(IDictionary<string, Tensor> state, ICollection<string> notes)
+    {
+    }
+
     protected override Tensor OnForward(Tensor x) => OnForwardHead(OnForwardFeatures(x), preLogits: false);
 
     protected abstract Tensor OnForwardFeatures(Tensor x);
@@ -82,8 +92,9 @@ public abstract class Backbone : Module
 }
 
 /// <summary>One level of a feature pyramid.</summary>
-/// <param name="Index">Position in the pyramid, counted from the finest level.</param>
+/// <param name="Index">Position among <see cref="Backbone.AllFeatureInfo"/>, counted from the finest level.</param>
 /// <param name="Channels">Channels of the map.</param>
 /// <param name="Reduction">Input pixels per pixel of the map, along one side.</param>
 /// <param name="Module">Path of the module that returns the map.</param>
-public sealed record FeatureInfo(int Index, int Channels, int Reduction, string Module);
+/// <param name="PrefixTokens">null where the module returns a map [N, H, W, C]; where it returns tokens [N, L, C], how many of them stand before those of the map.</param>
+public sealed record FeatureInfo(int Index, int Channels, int Reduction, string Module, int? PrefixTokens = null);

@@ -16,6 +16,8 @@ internal static class DescriptionJson
             json.WriteNumber("drop_path_rate", options.DropPathRate);
         if (options.OutputStride is { } stride)
             json.WriteNumber("output_stride", stride);
+        if (options.ImgSize is { } side)
+            json.WriteNumber("img_size", side);
         json.WriteEndObject();
     }
 
@@ -98,6 +100,7 @@ internal static class DescriptionJson
             DropRate = arguments.Number("drop_rate") ?? 0,
             DropPathRate = arguments.Number("drop_path_rate") ?? 0,
             OutputStride = arguments.Integer("output_stride"),
+            ImgSize = arguments.Integer("img_size"),
         };
         options.Validate();
         return new(architecture, options, ReadConfig(cfg, known)) { LabelNames = reader.Texts("label_names") ?? [] };

@@ -1,4 +1,5 @@
 using Vertebra.Graphs;
+using Vertebra.Ops;
 
 namespace Vertebra.Zoo;
 
@@ -18,8 +19,8 @@ public sealed class FeaturePyramid
     public FeaturePyramid(Backbone network, IReadOnlyList<int>? outIndices = null)
     {
         _network = network;
-        var all = network.FeatureInfo;
-        Levels = outIndices is null ? all : [.. outIndices.Select(i => all.ElementAtOrDefault(i < 0 ? i + all.Count : i)
+        var all = network.AllFeatureInfo;
+        Levels = outIndices is null ? network.FeatureInfo : [.. outIndices.Select(i => all.ElementAtOrDefault(i < 0 ? i + all.Count : i)
             ?? throw new VertebraException($"there is no feature level {i}: the network has {all.Count}, {string.Join(", ", all.Select(f => $"{f.Index} ({f.Module}, 1/{f.Reduction})"))}"))];
     }
 
@@ -39,8 +40,34 @@ public sealed class FeaturePyramid
         if (_traced is { } known && known.Input == images)
             return known.Graph;
         var graph = Graph.Trace(_network, images);
-        var cut = graph.WithOutputs([.. Levels.Select(l => graph.OutputOf(l.Module))]);
+        var cut = AsMaps(graph.WithOutputs([.. Levels.Select(l => graph.OutputOf(l.Module))]), images);
         _traced = (images, cut);
         return cut;
+    }
+
+    // Tokens [N, prefix + H·W, C] lose those before the map and take its form.
+    private Graph AsMaps(Graph cut, Shape images)
+    {
+        if (Levels.All(l => l.PrefixTokens is null))
+            return cut;
+        var nodes = cut.Nodes.ToList();
+        var outputs = cut.Outputs.ToArray();
+        for (var i = 0; i < outputs.Length; i++)
+        {
+            if (Levels[i].PrefixTokens is not { } prefix)
+                continue;
+            var (tokens, reduction) = (outputs[i].Shape, Levels[i].Reduction);
+            if (prefix > 0)
+                outputs[i] = Append(nodes, new Slice(1, prefix, int.MaxValue, 1), outputs[i], $"level{i}.tokens");
+            outputs[i] = Append(nodes, new Reshape([tokens[0], images[1] / reduction, images[2] / reduction, tokens[2]]), outputs[i], $"level{i}");
+        }
+        return new(cut.Inputs, nodes, outputs, cut.ModuleOutputs);
+    }
+
+    private static Value Append(List<Node> nodes, Op op, Value input, string name)
+    {
+        var result = new Value(name, op.Infer([input.Spec])[0]);
+        nodes.Add(new Node(nodes.Count == 0 ? 0 : nodes.Max(n => n.Id) + 1, op, [input], [result], ""));
+        return result;
     }
 }

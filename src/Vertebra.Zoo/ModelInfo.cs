@@ -8,7 +8,7 @@ public sealed class ModelInfo
     /// <param name="name">The field's name: <c>resnet50</c>.</param>
     /// <param name="family">The family the row stands in.</param>
     /// <param name="configs">Published weights, the default first; at least one entry, untrained if need be.</param>
-    /// <param name="build">Builds the network from options whose classes and channels are filled in.</param>
+    /// <param name="build">Builds the network from options whose classes, channels and image size are filled in.</param>
     internal ModelInfo(string name, string family, IReadOnlyList<PretrainedConfig> configs, Func<ModelOptions, Backbone> build)
     {
         (Name, Family, Configs, _build) = (name, family, configs, build);
@@ -55,7 +55,12 @@ public sealed class ModelInfo
     internal Backbone Build(ModelOptions options, PretrainedConfig config)
     {
         options.Validate();
-        var backbone = _build(options with { NumClasses = options.NumClasses ?? config.NumClasses, InChans = options.InChans ?? config.InputSize.Channels });
+        var backbone = _build(options with
+        {
+            NumClasses = options.NumClasses ?? config.NumClasses,
+            InChans = options.InChans ?? config.InputSize.Channels,
+            ImgSize = options.ImgSize ?? config.InputSize.Height,
+        });
         backbone.Description = new(config.Tag.Length == 0 ? Name : $"{Name}.{config.Tag}", options, config);
         return backbone;
     }

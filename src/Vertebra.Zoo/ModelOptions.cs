@@ -8,6 +8,7 @@ public sealed record ModelOptions
 {
     private const int MostClasses = 10_000_000;
     private const int MostChannels = 4096;
+    private const int LargestSide = 16384;
 
     /// <summary>Size of the classifier; 0 leaves it out, and the network returns pooled features.</summary>
     public int? NumClasses { get; init; }
@@ -24,6 +25,12 @@ public sealed record ModelOptions
     /// <summary>Input pixels per pixel of the last stage: 8, 16 or 32. Below 32 the later stages dilate their convolutions instead of striding.</summary>
     public int? OutputStride { get; init; }
 
+    /// <summary>
+    /// Side of the images that position embeddings, windows and token-mixing layers are built for; null: as the weights were
+    /// published. Networks without such parts take any size anyway.
+    /// </summary>
+    public int? ImgSize { get; init; }
+
     /// <summary>How the last feature map becomes one vector.</summary>
     public GlobalPool? GlobalPool { get; init; }
 
@@ -36,6 +43,7 @@ public sealed record ModelOptions
         Check(DropRate is >= 0 and < 1, "drop_rate", DropRate, "at least 0 and below 1");
         Check(DropPathRate is >= 0 and < 1, "drop_path_rate", DropPathRate, "at least 0 and below 1");
         Check(OutputStride is null or 8 or 16 or 32, "output_stride", OutputStride, "8, 16 or 32");
+        Check(ImgSize is null or (>= 1 and <= LargestSide), "img_size", ImgSize, $"1 to {LargestSide}");
     }
 
     private static void Check(bool isRight, string name, object? value, string range)
@@ -62,6 +70,12 @@ public enum GlobalPool
 
     /// <summary>Mean and maximum side by side: twice the channels.</summary>
     CatAvgMax,
+
+    /// <summary>The class token of a transformer.</summary>
+    Token,
+
+    /// <summary>Attention of a learned query over the tokens of a transformer.</summary>
+    Map,
 }
 
 /// <summary>Names of <see cref="GlobalPool"/> in files and on the command line.</summary>
@@ -70,9 +84,10 @@ public static class GlobalPools
     private static readonly (GlobalPool Pool, string Name)[] s_names =
     [
         (GlobalPool.None, ""), (GlobalPool.Avg, "avg"), (GlobalPool.Max, "max"), (GlobalPool.AvgMax, "avgmax"), (GlobalPool.CatAvgMax, "catavgmax"),
+        (GlobalPool.Token, "token"), (GlobalPool.Map, "map"),
     ];
 
-    /// <summary>timm's name: <c>avg</c>, <c>max</c>, <c>avgmax</c>, <c>catavgmax</c>, or empty for none.</summary>
+    /// <summary>timm's name: <c>avg</c>, <c>max</c>, <c>avgmax</c>, <c>catavgmax</c>, <c>token</c>, <c>map</c>, or empty for none.</summary>
     public static string NameOf(this GlobalPool pool) => s_names.First(n => n.Pool == pool).Name;
 
     /// <summary>The pool of a name; <c>none</c> is the empty name's alias.</summary>
@@ -84,7 +99,7 @@ public static class GlobalPools
             if (entry.Name == name || (name == "none" && entry.Pool == GlobalPool.None))
                 return entry.Pool;
         }
-        throw new VertebraException($"global_pool '{name}' is unknown; use avg, max, avgmax, catavgmax or none");
+        throw new VertebraException($"global_pool '{name}' is unknown; use avg, max, avgmax, catavgmax, token, map or none");
     }
 
     /// <summary>Features per channel of the map: 2 for the concatenating pool, else 1.</summary>

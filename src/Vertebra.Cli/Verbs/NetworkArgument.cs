@@ -80,7 +80,12 @@ internal sealed class NetworkArgument
         if (Path.GetExtension(path).Equals(".onnx", StringComparison.OrdinalIgnoreCase))
             return LoadOnnx(path, batch, size);
         var isName = !File.Exists(path) && !Directory.Exists(path);
-        var options = new ModelOptions { NumClasses = parsed.GetValue(_classes), InChans = isName ? size?.Channels : null };
+        var options = new ModelOptions
+        {
+            NumClasses = parsed.GetValue(_classes),
+            InChans = isName ? size?.Channels : null,
+            ImgSize = isName && size?.Height == size?.Width ? size?.Height : null,
+        };
         var network = Build(path, parsed.GetValue(_model), options, weightsMatter);
         var preprocessing = NetworkPreprocessing.Of(network.Description.Config, path).WithChannels(network.InChans);
         if (size is { } given)

@@ -127,6 +127,7 @@ public sealed class TrainingRun
                 DropRate = (float)Options.Drop,
                 DropPathRate = (float)Options.DropPath,
                 OutputStride = Options.OutputStride,
+                ImgSize = preprocessing.Height == preprocessing.Width ? preprocessing.Height : null,
                 GlobalPool = Options.GlobalPool is { } pool ? GlobalPools.Parse(pool) : null,
             });
         }

@@ -5,7 +5,8 @@ namespace Vertebra.Zoo.Layers;
 /// <param name="flatten">Whether the result is [N, C] or [N, 1, 1, C]; without a pool the map stays as it is.</param>
 public sealed class GlobalPool2d(GlobalPool pool, bool flatten = true) : Module
 {
-    public GlobalPool Pool { get; } = pool;
+    public GlobalPool Pool { get; } = pool is GlobalPool.Token or GlobalPool.Map
+        ? throw new VertebraException($"global_pool '{pool.NameOf()}' is for networks of tokens; a feature map takes avg, max, avgmax, catavgmax or none") : pool;
 
     protected override Tensor OnForward(Tensor x) => Pool switch
     {

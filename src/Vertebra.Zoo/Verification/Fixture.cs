@@ -65,7 +65,7 @@ internal sealed class Fixture
 
     private ModelOptions ReadOptions(JsonFields arguments)
     {
-        string[] known = ["num_classes", "in_chans", "output_stride", "global_pool"];
+        string[] known = ["num_classes", "in_chans", "output_stride", "img_size", "global_pool"];
         if (arguments.Element.EnumerateObject().Select(p => p.Name).FirstOrDefault(n => !known.Contains(n)) is { } unknown)
             throw new FileFormatException($"{Name} creates its network with '{unknown}', which this program does not know");
         return new()
@@ -73,6 +73,7 @@ internal sealed class Fixture
             NumClasses = arguments.Integer("num_classes"),
             InChans = arguments.Integer("in_chans"),
             OutputStride = arguments.Integer("output_stride"),
+            ImgSize = arguments.Integer("img_size"),
             GlobalPool = arguments.Text("global_pool") is { } pool ? GlobalPools.Parse(pool) : null,
         };
     }
