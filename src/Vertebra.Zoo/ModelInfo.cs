@@ -16,14 +16,14 @@ public sealed class ModelInfo
             throw new ArgumentException($"{name} has no configuration");
     }
 
-    /// <summary>A row of a family's table: tags with their configurations, the default first. Weights lie on the hub under <c>timm/name.tag</c>, except where the tag is empty or "untrained".</summary>
+    /// <summary>A row of a family's table: tags with their configurations, the default first. Weights lie on the hub under <c>timm/name.tag</c>, unless the configuration names another repository or, by an empty one, none, or the tag is empty or "untrained".</summary>
     internal static ModelInfo Row(
         string name, string family, IEnumerable<(string Tag, PretrainedConfig Config)> tags, string classifier, string firstConv, Func<ModelOptions, Backbone> build)
     {
         var configs = tags.Select(t => t.Config with
         {
             Tag = t.Tag,
-            HubId = t.Tag is "" or "untrained" ? null : $"timm/{name}.{t.Tag}",
+            HubId = t.Tag is "" or "untrained" || t.Config.HubId == "" ? null : t.Config.HubId ?? $"timm/{name}.{t.Tag}",
             Classifier = classifier,
             FirstConv = firstConv,
         });

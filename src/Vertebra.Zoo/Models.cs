@@ -11,6 +11,9 @@ public static class Models
     [
         ResNet.Family,
         ResNetV2.Family,
+        VisionTransformer.Family,
+        Deit.Family,
+        Beit.Family,
         EfficientNet.Family,
         MobileNetV3.Family,
         CifarResNet.Family,

@@ -19,6 +19,9 @@ public enum ActivationKind
     /// <summary>The tanh approximation.</summary>
     GeluTanh,
 
+    /// <summary>The approximation x · sigmoid(1.702 · x).</summary>
+    QuickGelu,
+
     /// <summary>x · sigmoid(x), also called swish.</summary>
     Silu,
     HardSwish,
@@ -38,7 +41,7 @@ public static class Activations
     private static readonly (string Name, ActivationKind Kind)[] s_names =
     [
         ("identity", ActivationKind.Identity), ("relu", ActivationKind.Relu), ("relu6", ActivationKind.Relu6), ("leaky_relu", ActivationKind.LeakyRelu),
-        ("gelu", ActivationKind.Gelu), ("gelu_tanh", ActivationKind.GeluTanh), ("silu", ActivationKind.Silu), ("swish", ActivationKind.Silu),
+        ("gelu", ActivationKind.Gelu), ("gelu_tanh", ActivationKind.GeluTanh), ("quick_gelu", ActivationKind.QuickGelu), ("silu", ActivationKind.Silu), ("swish", ActivationKind.Silu),
         ("hard_swish", ActivationKind.HardSwish), ("hard_sigmoid", ActivationKind.HardSigmoid), ("sigmoid", ActivationKind.Sigmoid),
         ("tanh", ActivationKind.Tanh), ("softplus", ActivationKind.Softplus), ("mish", ActivationKind.Mish), ("elu", ActivationKind.Elu),
     ];
@@ -64,6 +67,7 @@ public static class Activations
         ActivationKind.LeakyRelu => x.LeakyRelu(0.01f),
         ActivationKind.Gelu => x.Gelu(),
         ActivationKind.GeluTanh => x.Gelu(approximate: true),
+        ActivationKind.QuickGelu => x * (x * 1.702f).Sigmoid(),
         ActivationKind.Silu => x.Silu(),
         ActivationKind.HardSwish => x.HardSwish(),
         ActivationKind.HardSigmoid => x.HardSigmoid(),
@@ -76,7 +80,7 @@ public static class Activations
     };
 
     /// <summary>True when the derivative is continuous: where it is not, rounding near a kink moves whole gradient entries.</summary>
-    public static bool IsSmooth(this ActivationKind kind) => kind is ActivationKind.Identity or ActivationKind.Gelu or ActivationKind.GeluTanh
+    public static bool IsSmooth(this ActivationKind kind) => kind is ActivationKind.Identity or ActivationKind.Gelu or ActivationKind.GeluTanh or ActivationKind.QuickGelu
         or ActivationKind.Silu or ActivationKind.Sigmoid or ActivationKind.Tanh or ActivationKind.Softplus or ActivationKind.Mish or ActivationKind.Elu;
 }
 
