@@ -20,12 +20,6 @@ internal static class TransformerConfigs
 
     public static PretrainedConfig Square(this PretrainedConfig config, int side) => config with { InputSize = new(config.InputSize.Channels, side, side) };
 
-    public static PretrainedConfig Crop(this PretrainedConfig config, float share) => config with { CropPct = share };
-
-    public static PretrainedConfig CropMode(this PretrainedConfig config, string mode) => config with { CropMode = mode };
-
-    public static PretrainedConfig Classes(this PretrainedConfig config, int count) => config with { NumClasses = count };
-
     public static PretrainedConfig Resampled(this PretrainedConfig config, string interpolation) => config with { Interpolation = interpolation };
 
     public static PretrainedConfig Licence(this PretrainedConfig config, string? licence) => config with { License = licence };

@@ -22,7 +22,7 @@ internal static class VisionTransformerClipVariants
         ("vit_base_patch32_clip_256", Base(32).Clip(), [("datacompxl", Clip.Square(256).Crop(1).Classes(512))]),
         ("vit_base_patch32_clip_384", Base(32).Clip(),
         [
-            ("laion2b_ft_in12k_in1k", Clip.Square(384).Crop(1)), ("openai_ft_in12k_in1k", Clip.Square(384).Crop(0.95f).CropMode("squash")),
+            ("laion2b_ft_in12k_in1k", Clip.Square(384).Crop(1)), ("openai_ft_in12k_in1k", Clip.Square(384).Crop(0.95f).Squash()),
         ]),
         ("vit_base_patch32_clip_448", Base(32).Clip(), [("laion2b_ft_in12k_in1k", Clip.Square(448).Crop(1))]),
         ("vit_base_patch16_clip_224", Base(16).Clip(),
@@ -36,9 +36,9 @@ internal static class VisionTransformerClipVariants
         ]),
         ("vit_base_patch16_clip_384", Base(16).Clip(),
         [
-            ("laion2b_ft_in12k_in1k", Clip.Square(384).Crop(1).CropMode("squash")),
-            ("openai_ft_in12k_in1k", Clip.Square(384).Crop(0.95f).CropMode("squash")),
-            ("laion2b_ft_in1k", Clip.Square(384).Crop(1).CropMode("squash")), ("openai_ft_in1k", Clip.Square(384).Crop(1).CropMode("squash")),
+            ("laion2b_ft_in12k_in1k", Clip.Square(384).Crop(1).Squash()),
+            ("openai_ft_in12k_in1k", Clip.Square(384).Crop(0.95f).Squash()),
+            ("laion2b_ft_in1k", Clip.Square(384).Crop(1).Squash()), ("openai_ft_in1k", Clip.Square(384).Crop(1).Squash()),
         ]),
         ("vit_base_patch16_plus_clip_240", Vit(16, 896, 12, 14).Clip(), [("laion400m_e32", Clip.Square(240).Crop(1).Classes(640).Licence("mit"))]),
         ("vit_large_patch14_clip_224", Large(14).Clip(),
@@ -53,8 +53,8 @@ internal static class VisionTransformerClipVariants
         ]),
         ("vit_large_patch14_clip_336", Large(14).Clip(),
         [
-            ("laion2b_ft_in12k_in1k", Inception.Square(336).Crop(1).CropMode("squash")),
-            ("openai_ft_in12k_in1k", Clip.Square(336).Crop(1).CropMode("squash")), ("laion2b_ft_in1k", Inception.Square(336).Crop(1).CropMode("squash")),
+            ("laion2b_ft_in12k_in1k", Inception.Square(336).Crop(1).Squash()),
+            ("openai_ft_in12k_in1k", Clip.Square(336).Crop(1).Squash()), ("laion2b_ft_in1k", Inception.Square(336).Crop(1).Squash()),
             ("openai", Clip.Square(336).Crop(1).Classes(768)),
         ]),
         ("vit_huge_patch14_clip_224", Huge(14).Clip(),
@@ -67,13 +67,13 @@ internal static class VisionTransformerClipVariants
         ]),
         ("vit_huge_patch14_clip_336", Huge(14).Clip(),
         [
-            ("laion2b_ft_in12k_in1k", Clip.Square(336).Crop(1).CropMode("squash")),
-            ("laion2b_ft_in1k", Clip.Square(336).Crop(1).CropMode("squash").NotOnHub()),
+            ("laion2b_ft_in12k_in1k", Clip.Square(336).Crop(1).Squash()),
+            ("laion2b_ft_in1k", Clip.Square(336).Crop(1).Squash().NotOnHub()),
         ]),
         ("vit_huge_patch14_clip_378", Huge(14).Clip(),
         [
             ("dfn5b", Clip.Square(378).Crop(1).Classes(1024).Licence("apple-ascl")),
-            ("metaclip2_worldwide", Clip.Square(378).Crop(1).Classes(1024).CropMode("squash").Licence("cc-by-nc-4.0")),
+            ("metaclip2_worldwide", Clip.Square(378).Crop(1).Classes(1024).Squash().Licence("cc-by-nc-4.0")),
         ]),
         ("vit_giant_patch14_clip_224", Vit(14, 1408, 40, 16).Clip().Ratio(48.0 / 11), [("laion2b", Clip.Crop(1).Classes(1024))]),
         ("vit_gigantic_patch14_clip_224", Vit(14, 1664, 48, 16).Clip().Ratio(64.0 / 13),
@@ -83,7 +83,7 @@ internal static class VisionTransformerClipVariants
         ]),
         ("vit_gigantic_patch14_clip_378", Vit(14, 1664, 48, 16).Clip().Ratio(64.0 / 13),
         [
-            ("metaclip2_worldwide", Clip.Square(378).Crop(1).Classes(1280).CropMode("squash").Licence("cc-by-nc-4.0")),
+            ("metaclip2_worldwide", Clip.Square(378).Crop(1).Classes(1280).Squash().Licence("cc-by-nc-4.0")),
         ]),
         ("vit_base_patch32_clip_quickgelu_224", Base(32).Clip().Quick(),
         [
@@ -138,7 +138,7 @@ internal static class VisionTransformerClipVariants
         ("vit_so400m_patch14_siglip_378", Vit(14, 1152, 27, 16).Map().Ratio(3.7362),
         [
             ("v2_webli", Inception.Square(378).Classes(0)), ("webli", Inception.Square(378).Classes(0)),
-            ("webli_ft_in1k", Inception.Square(378).Crop(1).CropMode("squash")),
+            ("webli_ft_in1k", Inception.Square(378).Crop(1).Squash()),
         ]),
         ("vit_so400m_patch14_siglip_384", Vit(14, 1152, 27, 16).Map().Ratio(3.7362), [("webli", Inception.Square(384).Classes(0))]),
         ("vit_so400m_patch16_siglip_256", Vit(16, 1152, 27, 16).Map().Tanh().Ratio(3.7362),
@@ -180,7 +180,7 @@ internal static class VisionTransformerClipVariants
         ("vit_so400m_patch14_siglip_gap_378", Vit(14, 1152, 27, 16).Mean().NormFirst().Ratio(3.7362),
         [
             ("v2_webli", Inception.Square(378).Classes(0)), ("webli", Inception.Square(378).Crop(1).Classes(0)),
-            ("webli_ft_in1k", Inception.Square(378).Crop(1).CropMode("squash")),
+            ("webli_ft_in1k", Inception.Square(378).Crop(1).Squash()),
         ]),
         ("vit_so400m_patch14_siglip_gap_384", Vit(14, 1152, 27, 16).Mean().NormFirst().Ratio(3.7362),
         [

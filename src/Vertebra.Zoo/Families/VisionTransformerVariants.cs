@@ -74,7 +74,7 @@ internal static class VisionTransformerVariants
         ]),
         ("vit_medium_patch16_gap_384", Vit(16, 512, 12, 8).Mean().NormFirst().NoQkvBias().Scale(1e-6f),
         [
-            ("sw_in12k_ft_in1k", Inception.Square(384).Crop(0.95f).CropMode("squash")),
+            ("sw_in12k_ft_in1k", Inception.Square(384).Crop(0.95f).Squash()),
         ]),
         ("vit_betwixt_patch16_gap_256", Vit(16, 640, 12, 10).Mean().NormFirst().NoQkvBias().Scale(1e-6f),
         [
@@ -106,8 +106,8 @@ internal static class VisionTransformerVariants
         ]),
         ("eva_large_patch14_336", Large(14) with { Pool = GlobalPool.Avg },
         [
-            ("in22k_ft_in22k_in1k", Clip.Square(336).Crop(1).CropMode("squash").Licence("mit")),
-            ("in22k_ft_in1k", Clip.Square(336).Crop(1).CropMode("squash").Licence("mit")),
+            ("in22k_ft_in22k_in1k", Clip.Square(336).Crop(1).Squash().Licence("mit")),
+            ("in22k_ft_in1k", Clip.Square(336).Crop(1).Squash().Licence("mit")),
         ]),
         ("flexivit_small", Small(16).Unplaced(),
         [
@@ -227,7 +227,7 @@ internal static class VisionTransformerVariants
         ]),
         ("vit_so150m2_patch16_reg1_gap_448", Vit(16, 832, 21, 13).Mean().NoQkvBias().Registers(1).Scale(1e-5f).Ratio(34.0 / 13),
         [
-            ("sbb_e200_in12k_ft_in1k", Inception.Square(448).Crop(1).CropMode("squash")),
+            ("sbb_e200_in12k_ft_in1k", Inception.Square(448).Crop(1).Squash()),
         ]),
         ("vit_intern300m_patch14_448", Large(14).Scale(0.1f) with { HasFinalNorm = false, IsDynamic = true },
         [
