@@ -24,6 +24,13 @@ public static class Models
         Vgg.Family,
         DenseNet.Family,
         RegNet.Family,
+        Dla.Family,
+        Dpn.Family,
+        SelecSls.Family,
+        VovNet.Family,
+        ResNetRelatives.Res2Net,
+        ResNetRelatives.ResNeSt,
+        ResNetRelatives.SKNet,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

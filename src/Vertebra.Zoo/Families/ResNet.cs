@@ -105,12 +105,12 @@ public sealed class ResNet : Backbone
                 (dilation, step) = (dilation * step, 1);
             else
                 stride *= step;
-            var blocks = new ResidualBlock[spec.Depths[stage]];
+            var blocks = new Module[spec.Depths[stage]];
             for (var i = 0; i < blocks.Length; i++, index++)
             {
                 var place = new BlockPlace(stage, i, width, i == 0 ? step : 1, dilation, formerDilation, Widths.DropPathRate(options.DropPathRate, index, count));
-                blocks[i] = new ResidualBlock(spec, place);
-                (width, formerDilation) = (blocks[i].OutChannels, dilation);
+                blocks[i] = spec.MakeBlock?.Invoke(spec, place) ?? new ResidualBlock(spec, place);
+                (width, formerDilation) = ((blocks[i] as ResidualBlock)?.OutChannels ?? spec.OutChannels(stage), dilation);
             }
             var name = $"layer{stage + 1}";
             stages[stage] = Child(name, new Sequential(blocks));
@@ -147,7 +147,7 @@ internal sealed class ResidualBlock : Module
         var (planes, isBasic) = (spec.Channels[place.Stage], spec.BlockOf(place.Stage) == BlockKind.Basic);
         var blurs = spec.AntiAliasing != AntiAliasing.None && (place.Stride == 2 || place.FirstDilation != place.Dilation);
         var stride = blurs ? 1 : place.Stride;
-        var width = isBasic ? planes : planes * spec.BaseWidth / 64 * spec.Cardinality;
+        var width = isBasic ? planes : spec.InnerWidth(place.Stage);
         var (first, second, last) = (width / spec.ReduceFirst, width, isBasic ? planes : planes * 4);
         if (spec.PrunedWidths is { } pruned)
             (first, second, last) = pruned.Of(place.Stage, place.Index);
@@ -171,8 +171,9 @@ internal sealed class ResidualBlock : Module
         _attention = spec.Attention.Create(isBasic ? planes : planes * 4, ResNetSpec.ConvInit);
         if (_attention is not null)
             Child("se", _attention);
-        if (place.Index == 0 && (place.Stride != 1 || place.InChannels != (isBasic ? planes : planes * 4)))
-            _downsample = Child("downsample", spec.AveragesShortcut ? AverageShortcut(spec, place) : ConvolutionShortcut(spec, place));
+        _downsample = spec.MakeShortcut(place, OutChannels);
+        if (_downsample is not null)
+            Child("downsample", _downsample);
         if (place.DropPathRate > 0)
             _dropPath = Child("drop_path", new DropPath(place.DropPathRate));
     }
@@ -204,21 +205,6 @@ internal sealed class ResidualBlock : Module
         _convs.Add(Child($"conv{number}", ResNetSpec.Conv(inChannels, outChannels, kernel, stride, dilation, groups)));
         _norms.Add(Child($"bn{number}", spec.MakeNorm(outChannels, isLast ? Init.Zeros : null)));
         _acts.Add(Child($"act{number}", new ActivationLayer(ActivationKind.Relu)));
-    }
-
-    private Sequential ConvolutionShortcut(ResNetSpec spec, BlockPlace place)
-    {
-        var kernel = place.Stride == 1 && place.Dilation == 1 ? 1 : spec.ShortcutKernel;
-        var dilation = kernel > 1 ? place.FirstDilation : 1;
-        return new(ResNetSpec.Conv(place.InChannels, OutChannels, kernel, place.Stride, dilation), spec.MakeNorm(OutChannels));
-    }
-
-    private Sequential AverageShortcut(ResNetSpec spec, BlockPlace place)
-    {
-        Module pool = place is { Stride: 1, Dilation: 1 } ? new Identity()
-            : place.Dilation == 1 ? new AvgPool2d(2, place.Stride, ceilMode: true, countIncludePad: false)
-            : new AvgPool2d(2, 1, WindowPadding.Same);
-        return new(pool, ResNetSpec.Conv(place.InChannels, OutChannels, 1), spec.MakeNorm(OutChannels));
     }
 }
 
@@ -268,11 +254,43 @@ internal sealed record ResNetSpec(BlockKind Block, IReadOnlyList<int> Depths)
 
     public BlockKind BlockOf(int stage) => Blocks?[stage] ?? Block;
 
+    /// <summary>Makes the blocks of relatives of this family; null: <see cref="ResidualBlock"/>.</summary>
+    public Func<ResNetSpec, BlockPlace, Module>? MakeBlock { get; init; }
+
+    /// <summary>Width of a stage's output, before any pruning.</summary>
+    public int OutChannels(int stage) => BlockOf(stage) == BlockKind.Basic ? Channels[stage] : Channels[stage] * 4;
+
+    /// <summary>Inner width of a bottleneck.</summary>
+    public int InnerWidth(int stage) => Channels[stage] * BaseWidth / 64 * Cardinality;
+
+    /// <summary>What stands beside a block that changes size or width: only the first of a stage does; null for the others.</summary>
+    public Module? MakeShortcut(BlockPlace place, int outChannels)
+    {
+        if (place.Index > 0 || (place.Stride == 1 && place.InChannels == OutChannels(place.Stage)))
+            return null;
+        return AveragesShortcut ? AverageShortcut(place, outChannels) : ConvolutionShortcut(place, outChannels);
+    }
+
     public NormLayer MakeNorm(int channels, Initialiser? initialiser = null) =>
         UsesGroupNorm ? new GroupNorm(32, channels, initialiser: initialiser) : new BatchNorm2d(channels, initialiser: initialiser);
 
     public static Conv2d Conv(int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1) =>
         new(inChannels, outChannels, kernel, stride, WindowPadding.Centred(kernel, stride, dilation), dilation, groups, bias: false, initialiser: ConvInit);
+
+    private Sequential ConvolutionShortcut(BlockPlace place, int outChannels)
+    {
+        var kernel = place.Stride == 1 && place.Dilation == 1 ? 1 : ShortcutKernel;
+        var dilation = kernel > 1 ? place.FirstDilation : 1;
+        return new(Conv(place.InChannels, outChannels, kernel, place.Stride, dilation), MakeNorm(outChannels));
+    }
+
+    private Sequential AverageShortcut(BlockPlace place, int outChannels)
+    {
+        Module pool = place is { Stride: 1, Dilation: 1 } ? new Identity()
+            : place.Dilation == 1 ? new AvgPool2d(2, place.Stride, ceilMode: true, countIncludePad: false)
+            : new AvgPool2d(2, 1, WindowPadding.Same);
+        return new(pool, Conv(place.InChannels, outChannels, 1), MakeNorm(outChannels));
+    }
 }
 
 /// <summary>Widths that pruning left over.</summary>
