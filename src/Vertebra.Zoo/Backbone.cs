@@ -82,6 +82,13 @@ public abstract class Backbone : Module
     {
     }
 
+    /// <summary>Keeps in the description that the blocks have their one-branch form.</summary>
+    internal void NoteReparameterised()
+    {
+        if (_description is { } description)
+            _description = description with { Options = description.Options with { Reparameterised = true } };
+    }
+
     protected override Tensor OnForward(Tensor x) => OnForwardHead(OnForwardFeatures(x), preLogits: false);
 
     protected abstract Tensor OnForwardFeatures(Tensor x);

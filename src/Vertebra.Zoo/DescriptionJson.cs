@@ -18,6 +18,8 @@ internal static class DescriptionJson
             json.WriteNumber("output_stride", stride);
         if (options.ImgSize is { } side)
             json.WriteNumber("img_size", side);
+        if (options.Reparameterised)
+            json.WriteBoolean("inference_mode", true);
         json.WriteEndObject();
     }
 
@@ -101,6 +103,7 @@ internal static class DescriptionJson
             DropPathRate = arguments.Number("drop_path_rate") ?? 0,
             OutputStride = arguments.Integer("output_stride"),
             ImgSize = arguments.Integer("img_size"),
+            Reparameterised = arguments.Flag("inference_mode") ?? false,
         };
         options.Validate();
         return new(architecture, options, ReadConfig(cfg, known)) { LabelNames = reader.Texts("label_names") ?? [] };

@@ -61,6 +61,8 @@ public sealed class ModelInfo
             InChans = options.InChans ?? config.InputSize.Channels,
             ImgSize = options.ImgSize ?? config.InputSize.Height,
         });
+        if (options.Reparameterised && backbone.Reparameterise() == 0)
+            throw new VertebraException($"{Name} has no blocks with several branches, so it cannot be built re-parameterised");
         backbone.Description = new(config.Tag.Length == 0 ? Name : $"{Name}.{config.Tag}", options, config);
         return backbone;
     }

@@ -34,6 +34,9 @@ public sealed record ModelOptions
     /// <summary>How the last feature map becomes one vector.</summary>
     public GlobalPool? GlobalPool { get; init; }
 
+    /// <summary>The form with one branch a block, as <see cref="Reparameterisation.Reparameterise"/> leaves it: for weights that were saved in that form.</summary>
+    public bool Reparameterised { get; init; }
+
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="VertebraException">A value is outside its range; the message names it.</exception>
     public void Validate()

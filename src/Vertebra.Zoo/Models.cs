@@ -31,6 +31,7 @@ public static class Models
         ResNetRelatives.Res2Net,
         ResNetRelatives.ResNeSt,
         ResNetRelatives.SKNet,
+        ByobNet.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

@@ -70,6 +70,13 @@ public abstract class Module
         return module;
     }
 
+    /// <summary>Takes the child of that name out.</summary>
+    protected void Remove(string name)
+    {
+        if (_children.RemoveAll(c => c.Name == name) == 0)
+            throw new ArgumentException($"{GetType().Name} has no child named '{name}'");
+    }
+
     /// <summary>Makes a parameter: a tensor that is trained and saved.</summary>
     protected Tensor Parameter(string name, Shape shape, Initialiser initialiser)
     {

@@ -10,14 +10,17 @@ public sealed class EvoNormS0 : NormLayer
     private readonly Tensor _bias;
     private readonly Tensor? _v;
     private readonly int _groups;
+    private readonly bool _alwaysNormalises;
 
     /// <param name="channels">Size of the last axis.</param>
     /// <param name="groups">Groups of channels; a divisor of <paramref name="channels"/>.</param>
     /// <param name="epsilon">Added to the variance.</param>
-    /// <param name="activates">Whether it does; if not, only weight and bias are left, and it does not normalise either (timm's apply_act).</param>
-    public EvoNormS0(int channels, int groups = 32, float epsilon = 1e-5f, bool activates = true) : base(epsilon, ActivationKind.Identity)
+    /// <param name="activates">Whether it does; if not, only weight and bias are left (timm's apply_act).</param>
+    /// <param name="alwaysNormalises">Divides by the deviation also where it does not activate (timm's S0a).</param>
+    public EvoNormS0(int channels, int groups = 32, float epsilon = 1e-5f, bool activates = true, bool alwaysNormalises = false)
+        : base(epsilon, ActivationKind.Identity)
     {
-        _groups = groups;
+        (_groups, _alwaysNormalises) = (groups, alwaysNormalises);
         _weight = Parameter("weight", [channels], Init.Ones);
         _bias = Parameter("bias", [channels], Init.Zeros);
         _v = activates ? Parameter("v", [channels], Init.Ones) : null;
@@ -25,11 +28,11 @@ public sealed class EvoNormS0 : NormLayer
 
     protected override Tensor Normalise(Tensor x)
     {
-        if (_v is null)
+        if (_v is null && !_alwaysNormalises)
             return (x * _weight) + _bias;
         var (n, h, w, c) = (x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]);
         var scale = (x.Reshape([n, h, w, _groups, c / _groups]).Variance([1, 2, 4], correction: 0, keepAxes: true) + Epsilon).Rsqrt();
-        var active = (x * (x * _v).Sigmoid()).Reshape([n, h, w, _groups, c / _groups]);
+        var active = (_v is null ? x : x * (x * _v).Sigmoid()).Reshape([n, h, w, _groups, c / _groups]);
         return ((active * scale).Reshape([n, h, w, c]) * _weight) + _bias;
     }
 }

@@ -10,12 +10,19 @@ public enum AttentionKind
 
     /// <summary>Efficient channel attention.</summary>
     EfficientChannel,
+
+    /// <summary>Global context, added.</summary>
+    GlobalContext,
+
+    /// <summary>Bilinear attentional transforms.</summary>
+    Bilinear,
 }
 
 /// <summary>Which attention, and how narrow.</summary>
 /// <param name="Kind">The module.</param>
 /// <param name="Ratio">Width of its bottleneck relative to the block's; the module's default if null.</param>
-public readonly record struct AttentionSpec(AttentionKind Kind, double? Ratio = null)
+/// <param name="Divisor">The bottleneck's width is a multiple of it; the module's default if null.</param>
+public readonly record struct AttentionSpec(AttentionKind Kind, double? Ratio = null, int? Divisor = null)
 {
     /// <summary>Builds the module for a number of channels; null for none.</summary>
     /// <param name="channels">Channels of the block.</param>
@@ -24,8 +31,10 @@ public readonly record struct AttentionSpec(AttentionKind Kind, double? Ratio = 
     public Module? Create(int channels, Initialiser? initialiser = null, ActivationKind activation = ActivationKind.Relu) => Kind switch
     {
         AttentionKind.None => null,
-        AttentionKind.SqueezeExcite => new SqueezeExcite(channels, Widths.Divisible(channels * (Ratio ?? 1.0 / 16), limit: 0), activation, initialiser: initialiser),
+        AttentionKind.SqueezeExcite => new SqueezeExcite(channels, Widths.Divisible(channels * (Ratio ?? 1.0 / 16), Divisor ?? 8, limit: 0), activation, initialiser: initialiser),
         AttentionKind.EfficientChannel => new EfficientChannelAttention(channels),
+        AttentionKind.GlobalContext => new GlobalContextAttention(channels, Widths.Divisible(channels * (Ratio ?? 1.0 / 8), Divisor ?? 1, limit: 0), initialiser),
+        AttentionKind.Bilinear => new BilinearAttention(channels, Widths.Divisible(channels * (Ratio ?? 0.25), Divisor ?? 8)),
         _ => throw new InvalidOperationException($"attention {Kind} has no module"),
     };
 }

@@ -45,6 +45,9 @@ public static class FixtureVerifier
             {
                 case "eval" or "c10":
                     return new EvaluationComparison(fixture, checks).Run();
+                case "reparam":
+                    new ReparameterisedComparison(fixture, checks).Run();
+                    return null;
                 case "train":
                     new TrainingComparison(fixture, checks).Run();
                     return null;
@@ -67,16 +70,21 @@ public static class FixtureVerifier
         var network = Models.Create(fixture.Model, fixture.Options);
         if (fixture.State.Count > 0)
             CompareState(fixture, network, checks);
-        var root = fixture.Root;
-        checks.Add(FixtureCheck.Equal("num_params", (long)(root.Double("num_params") ?? 0), network.ParameterCount));
-        checks.Add(FixtureCheck.Equal("num_tensors", root.Integer("num_tensors") ?? 0, network.State().Count()));
-        checks.Add(FixtureCheck.Equal("state_hash", root.Text("state_hash"), $"{GoldenValues.StateHash(network):x16}"));
+        CompareCounts(fixture.Root, network, "", checks);
         GoldenValues.Fill(network, fixture.Exponents);
-        checks.Add(FixtureCheck.Equal("param_checksum", root.Text("param_checksum"), $"{GoldenValues.ParameterChecksum(network):x16}"));
+        checks.Add(FixtureCheck.Equal("param_checksum", fixture.Root.Text("param_checksum"), $"{GoldenValues.ParameterChecksum(network):x16}"));
         return network;
     }
 
-    private static void CompareState(Fixture fixture, Backbone network, List<FixtureCheck> checks)
+    /// <summary>Adds the comparisons of parameters, tensors and their names.</summary>
+    internal static void CompareCounts(JsonFields facts, Backbone network, string form, List<FixtureCheck> checks)
+    {
+        checks.Add(FixtureCheck.Equal($"{form}num_params", (long)(facts.Double("num_params") ?? 0), network.ParameterCount));
+        checks.Add(FixtureCheck.Equal($"{form}num_tensors", facts.Integer("num_tensors") ?? 0, network.State().Count()));
+        checks.Add(FixtureCheck.Equal($"{form}state_hash", facts.Text("state_hash"), $"{GoldenValues.StateHash(network):x16}"));
+    }
+
+    internal static void CompareState(Fixture fixture, Backbone network, List<FixtureCheck> checks)
     {
         var found = network.State().Select(s => $"{s.Name} [{string.Join(", ", s.Tensor.Shape.Span.ToArray())}] {NameOf(s.Tensor.DType)}").ToArray();
         var expected = fixture.State.Select(s => $"{s.Name} [{string.Join(", ", s.Shape)}] {s.DType}").ToArray();
