@@ -16,6 +16,8 @@ public static class Models
         Beit.Family,
         EfficientNet.Family,
         MobileNetV3.Family,
+        ReXNet.Family,
+        GhostNet.Family,
         CifarResNet.Family,
         MetaFormer.Family,
         ConvNeXt.Family,

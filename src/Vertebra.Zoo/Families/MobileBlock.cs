@@ -82,7 +82,7 @@ internal sealed class MobileBlock : Module
 
     private static IEnumerable<(string, Module?)> Convolution(MobileStyle style, MobileBlockPlan plan, MobilePlace place, ActivationKind act)
     {
-        var antiAliasing = style.MakeAntiAliasing(place.OutChannels, place.Stride);
+        var antiAliasing = style.AntiAliasing.Make(place.OutChannels, place.Stride);
         var groups = Groups(plan.GroupSize ?? 0, place.InChannels);
         yield return ("conv", style.Conv(place.InChannels, place.OutChannels, plan.Kernels, antiAliasing is null ? place.Stride : 1, place.Dilation, groups));
         yield return ("bn1", style.MakeNorm(place.OutChannels, act));
@@ -102,7 +102,7 @@ internal sealed class MobileBlock : Module
             (channels, kernels, squeeze) = (wide, [(kernels[0] + 1) / 2], squeeze / 4);
             depthwiseStyle = style with { PadsSame = style.PadsSame || kernels[0] == 2, AntiAliasing = AntiAliasing.None };
         }
-        var antiAliasing = depthwiseStyle.MakeAntiAliasing(channels, place.Stride);
+        var antiAliasing = depthwiseStyle.AntiAliasing.Make(channels, place.Stride);
         var groups = Groups(plan.GroupSize ?? 1, channels);
         yield return ("conv_dw", depthwiseStyle.Conv(channels, channels, kernels, antiAliasing is null ? place.Stride : 1, place.Dilation, groups));
         yield return ("bn1", style.MakeNorm(channels, act));
@@ -115,7 +115,7 @@ internal sealed class MobileBlock : Module
     private static IEnumerable<(string, Module?)> Inverted(MobileStyle style, MobileBlockPlan plan, MobilePlace place, ActivationKind act)
     {
         var inner = Inner(plan, place);
-        var antiAliasing = style.MakeAntiAliasing(inner, place.Stride);
+        var antiAliasing = style.AntiAliasing.Make(inner, place.Stride);
         var groups = Groups(plan.GroupSize ?? 1, inner);
         yield return ("conv_pw", style.Conv(place.InChannels, inner, plan.ExpandKernels ?? [1], experts: plan.Experts));
         yield return ("bn1", style.MakeNorm(inner, act));
@@ -130,7 +130,7 @@ internal sealed class MobileBlock : Module
     private static IEnumerable<(string, Module?)> Edge(MobileStyle style, MobileBlockPlan plan, MobilePlace place, ActivationKind act)
     {
         var inner = Inner(plan, place);
-        var antiAliasing = style.MakeAntiAliasing(inner, place.Stride);
+        var antiAliasing = style.AntiAliasing.Make(inner, place.Stride);
         var groups = Groups(plan.GroupSize ?? 0, inner);
         yield return ("conv_exp", style.Conv(place.InChannels, inner, plan.Kernels, antiAliasing is null ? place.Stride : 1, place.Dilation, groups));
         yield return ("bn1", style.MakeNorm(inner, act));
@@ -176,18 +176,9 @@ internal sealed class MobileBlock : Module
         yield return ("layer_scale", style.LayerScale is { } initial ? new LayerScale(place.OutChannels, initial) : null);
     }
 
-    private static Sequential Normed(MobileStyle style, int inChannels, int outChannels, int kernel, int stride, int dilation, int groups, ActivationKind act)
-    {
-        var antiAliasing = style.MakeAntiAliasing(outChannels, stride);
-        var layers = new List<(string, Module)>
-        {
-            ("conv", style.Conv(inChannels, outChannels, kernel, antiAliasing is null ? stride : 1, dilation, groups)),
-            ("bn", style.MakeNorm(outChannels, act)),
-        };
-        if (antiAliasing is not null)
-            layers.Add(("aa", antiAliasing));
-        return new(layers);
-    }
+    private static ConvNormAct Normed(MobileStyle style, int inChannels, int outChannels, int kernel, int stride, int dilation, int groups, ActivationKind act) =>
+        new(inChannels, outChannels, kernel, stride, dilation: dilation, groups: groups, padding: style.PadsSame ? WindowPadding.Same : null,
+            norm: style.MakeNorm(outChannels, act), antiAliasing: style.AntiAliasing, initialiser: MobileInit.Conv(outChannels, kernel, groups));
 
     private static int Inner(MobileBlockPlan plan, MobilePlace place) => place.Pruned?.Inner ?? Widths.Divisible(place.ExpandsFrom * plan.Expansion);
 

@@ -80,17 +80,8 @@ internal sealed record MobileStyle
             return new GlobalContext(channels, width, AttentionAct ?? act, Gate, Init.KaimingNormal(fanOut: true));
         }
         var inner = reduced ?? (AttentionRounding is { } limit ? Widths.Divisible(channels * ratio, limit: limit) : (int)Math.Round(channels * ratio));
-        return new SqueezeExcite(channels, inner, AttentionAct ?? act, Gate, Init.KaimingNormal(fanOut: true), mobileNames: true);
+        return new SqueezeExcite(channels, inner, AttentionAct ?? act, Gate, Init.KaimingNormal(fanOut: true), Init.Zeros, mobileNames: true);
     }
-
-    /// <summary>What takes the place of a stride; null where nothing does.</summary>
-    public Module? MakeAntiAliasing(int channels, int stride) => stride == 1 ? null : AntiAliasing switch
-    {
-        AntiAliasing.Average => new AvgPool2d(stride),
-        AntiAliasing.Blur => new BlurPool2d(channels, stride),
-        AntiAliasing.BlurZeros => new BlurPool2d(channels, stride, Ops.PadMode.Constant),
-        _ => null,
-    };
 
     public WindowPadding Padding(int kernel, int stride, int dilation) =>
         PadsSame ? WindowPadding.Same : WindowPadding.Centred(kernel, stride, dilation);

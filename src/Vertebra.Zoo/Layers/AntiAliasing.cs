@@ -16,6 +16,22 @@ public enum AntiAliasing
     BlurZeros,
 }
 
+/// <summary>Builds what <see cref="AntiAliasing"/> names.</summary>
+internal static class AntiAliasingModules
+{
+    /// <summary>What takes the place of a stride; null where nothing does.</summary>
+    /// <param name="kind">How.</param>
+    /// <param name="channels">Channels of the image.</param>
+    /// <param name="stride">The stride; at 1 there is nothing to do.</param>
+    public static Module? Make(this AntiAliasing kind, int channels, int stride) => stride == 1 ? null : kind switch
+    {
+        AntiAliasing.Average => new AvgPool2d(stride),
+        AntiAliasing.Blur => new BlurPool2d(channels, stride),
+        AntiAliasing.BlurZeros => new BlurPool2d(channels, stride, Ops.PadMode.Constant),
+        _ => null,
+    };
+}
+
 /// <summary>Blur with the 3x3 binomial filter and subsample (Zhang 2019, "Making convolutional networks shift-invariant again").</summary>
 public sealed class BlurPool2d : Module
 {

@@ -46,6 +46,7 @@ public readonly record struct AttentionSpec(AttentionKind Kind, double? Ratio = 
 public sealed class SqueezeExcite : Module
 {
     private readonly Conv2d _reduce;
+    private readonly NormLayer? _norm;
     private readonly ActivationLayer _act;
     private readonly Conv2d _expand;
     private readonly ActivationLayer _gate;
@@ -55,20 +56,25 @@ public sealed class SqueezeExcite : Module
     /// <param name="activation">Between them.</param>
     /// <param name="gate">After them.</param>
     /// <param name="initialiser">Fills their weights.</param>
-    /// <param name="mobileNames">Names the parts as the mobile networks do, and starts the biases at zero.</param>
+    /// <param name="biasInitialiser">Fills their biases.</param>
+    /// <param name="mobileNames">Names the parts as the mobile networks do.</param>
+    /// <param name="normalises">Puts batch normalisation, <c>bn</c>, before the activation.</param>
     public SqueezeExcite(
         int channels, int reduced, ActivationKind activation = ActivationKind.Relu, ActivationKind gate = ActivationKind.Sigmoid, Initialiser? initialiser = null,
-        bool mobileNames = false)
+        Initialiser? biasInitialiser = null, bool mobileNames = false, bool normalises = false)
     {
-        var biasInitialiser = mobileNames ? Init.Zeros : null;
         _reduce = Child(mobileNames ? "conv_reduce" : "fc1", new Conv2d(channels, reduced, 1, initialiser: initialiser, biasInitialiser: biasInitialiser));
+        _norm = normalises ? Child("bn", new BatchNorm2d(reduced)) : null;
         _act = Child(mobileNames ? "act1" : "act", new ActivationLayer(activation));
         _expand = Child(mobileNames ? "conv_expand" : "fc2", new Conv2d(reduced, channels, 1, initialiser: initialiser, biasInitialiser: biasInitialiser));
         _gate = Child("gate", new ActivationLayer(gate));
     }
 
-    protected override Tensor OnForward(Tensor x) =>
-        x * _gate.Forward(_expand.Forward(_act.Forward(_reduce.Forward(x.Mean([1, 2], keepAxes: true)))));
+    protected override Tensor OnForward(Tensor x)
+    {
+        var inner = _reduce.Forward(x.Mean([1, 2], keepAxes: true));
+        return x * _gate.Forward(_expand.Forward(_norm?.Forward(inner, _act) ?? _act.Forward(inner)));
+    }
 }
 
 /// <summary>

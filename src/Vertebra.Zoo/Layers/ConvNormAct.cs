@@ -25,13 +25,13 @@ public sealed class ConvNormAct : Module
         WindowPadding? padding = null, NormLayer? norm = null, AntiAliasing antiAliasing = AntiAliasing.None,
         Initialiser? initialiser = null, Initialiser? normInitialiser = null)
     {
-        var blurs = antiAliasing != AntiAliasing.None && stride > 1;
-        var step = blurs ? 1 : stride;
+        _blur = antiAliasing.Make(outChannels, stride);
+        var step = _blur is null ? stride : 1;
         Conv = Child("conv", new Conv2d(
             inChannels, outChannels, kernel, step, padding ?? WindowPadding.Centred(kernel, step, dilation), dilation, groups, bias: false, initialiser));
         Norm = Child("bn", norm ?? new BatchNorm2d(outChannels, activation: activation, initialiser: normInitialiser));
-        if (blurs)
-            _blur = Child<Module>("aa", antiAliasing == AntiAliasing.Blur ? new BlurPool2d(outChannels, stride) : new AvgPool2d(stride));
+        if (_blur is not null)
+            Child("aa", _blur);
     }
 
     public Conv2d Conv { get; }
