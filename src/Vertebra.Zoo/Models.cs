@@ -34,6 +34,7 @@ public static class Models
         ResNetRelatives.ResNeSt,
         ResNetRelatives.SKNet,
         ByobNet.Family,
+        RepGhostNet.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);
