@@ -35,6 +35,10 @@ public static class Models
         ResNetRelatives.SKNet,
         ByobNet.Family,
         RepGhostNet.Family,
+        HighResolutionNet.Family,
+        LegacySENet.Family,
+        InceptionPlans.Family,
+        StarNet.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

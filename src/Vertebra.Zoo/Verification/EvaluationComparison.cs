@@ -149,7 +149,8 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
     {
         var (worst, detail) = (0.0, "");
         string? divergence = null;
-        foreach (var (path, shape, l2) in rows)
+        // A module that is applied several times has a row for each time; the graph knows what it returned last.
+        foreach (var (path, shape, l2) in rows.Where((row, i) => Array.FindLastIndex(rows, other => other.Path == row.Path) == i))
         {
             if (!byPath.TryGetValue(path, out var tensor))
                 continue;
