@@ -39,6 +39,8 @@ public static class Models
         LegacySENet.Family,
         InceptionPlans.Family,
         StarNet.Family,
+        Xception.Family,
+        AlignedXception.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);
