@@ -41,6 +41,8 @@ public static class Models
         StarNet.Family,
         Xception.Family,
         AlignedXception.Family,
+        HgNet.Family,
+        ConvMixer.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);
