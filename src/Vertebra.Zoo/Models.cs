@@ -43,6 +43,18 @@ public static class Models
         AlignedXception.Family,
         HgNet.Family,
         ConvMixer.Family,
+        MaxxVit.Family,
+        SwinTransformer.Family,
+        SwinTransformerV2.Family,
+        SwinTransformerV2Cr.Family,
+        Twins.Family,
+        DaVit.Family,
+        FasterNet.Family,
+        MambaOut.Family,
+        Hiera.Family,
+        Nest.Family,
+        Visformer.Family,
+        PyramidVisionTransformerV2.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

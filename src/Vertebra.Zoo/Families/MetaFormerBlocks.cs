@@ -68,7 +68,7 @@ internal sealed class MetaFormerBlock : Module
         {
             TokenMixer.Pooling => new PoolingMixer(),
             TokenMixer.SeparableConvolution => new SeparableConvolutionMixer(width),
-            TokenMixer.Attention => new AttentionMixer(width),
+            TokenMixer.Attention => new TokenAttention(width, width / 32, qkvBias: false, projBias: false),
             _ => throw new InvalidOperationException($"mixer {mixer} has no module"),
         });
         _dropPath1 = Drop("drop_path1");
@@ -140,29 +140,6 @@ internal sealed class SeparableConvolutionMixer : Module
     protected override Tensor OnForward(Tensor x) => _reduce.Forward(_depthwise.Forward(_act.Forward(_expand.Forward(x))));
 }
 
-/// <summary>Self-attention of tokens [N, L, C] with heads of 32, without biases.</summary>
-internal sealed class AttentionMixer : Module
-{
-    private const int HeadWidth = 32;
-    private readonly int _heads;
-    private readonly Linear _qkv;
-    private readonly Linear _proj;
-
-    public AttentionMixer(int width)
-    {
-        _heads = Math.Max(1, width / HeadWidth);
-        var inner = _heads * HeadWidth;
-        _qkv = Child("qkv", new Linear(width, 3 * inner, bias: false, Init.TruncatedNormal(0.02f)));
-        _proj = Child("proj", new Linear(inner, width, bias: false, Init.TruncatedNormal(0.02f)));
-    }
-
-    protected override Tensor OnForward(Tensor x)
-    {
-        var (q, k, v) = _qkv.Forward(x).SplitQkv(_heads);
-        return _proj.Forward(q.Attention(k, v).JoinHeads());
-    }
-}
-
 /// <summary><c>scale · relu(x)² + bias</c> with two learned numbers (Yu et al. 2023).</summary>
 internal sealed class StarRelu : Module
 {
@@ -199,7 +176,7 @@ internal sealed class ShiftlessImageNorm : NormLayer
 }
 
 /// <summary>Pool, norm, and a linear classifier or an MLP with squared ReLU as one.</summary>
-internal sealed class MetaFormerHead : Module
+internal sealed class MetaFormerHead : ClassificationHead
 {
     private readonly MetaFormerSpec _spec;
     private readonly NormLayer _norm;
@@ -217,26 +194,16 @@ internal sealed class MetaFormerHead : Module
         _classifier = Child("fc", MakeClassifier(numClasses));
     }
 
-    /// <summary>Logits; with <paramref name="preLogits"/> what the classifier would see.</summary>
-    public Tensor Forward(Tensor x, bool preLogits)
-    {
-        if (!preLogits)
-            return Forward(x);
-        using var scope = Enter();
-        return Vector(x);
-    }
-
-    /// <summary>Puts a fresh classifier in place.</summary>
-    public void Reset(int numClasses, GlobalPool? pool)
+    public override void Reset(int numClasses, GlobalPool? pool)
     {
         if (pool is { } changed)
             _pool = Replace("global_pool", Pool(changed));
         _classifier = Replace("fc", MakeClassifier(numClasses));
     }
 
-    protected override Tensor OnForward(Tensor x) => _classifier.Forward(Vector(x));
+    protected override Tensor OnForward(Tensor x) => _classifier.Forward(PreLogits(x));
 
-    private Tensor Vector(Tensor x) => _drop.Forward(_norm.Forward(_pool.Forward(x)));
+    protected override Tensor PreLogits(Tensor x) => _drop.Forward(_norm.Forward(_pool.Forward(x)));
 
     // The norm after it has the width of the map, so the pool must keep it.
     private static GlobalPool2d Pool(GlobalPool pool) => pool != GlobalPool.CatAvgMax ? new(pool)

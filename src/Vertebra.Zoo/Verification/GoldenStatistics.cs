@@ -99,7 +99,7 @@ internal sealed class GoldenStatistics
         var shape = actual.Shape;
         var values = actual.ToArray<float>();
         if (shape.Rank != 4 || !expected.SequenceEqual([shape[0], shape[3], shape[1], shape[2]]))
-            return shape.Span.SequenceEqual(expected) || IsSqueezed(shape, expected) ? values : null;
+            return shape.Span.SequenceEqual(expected) || IsSqueezed(shape, expected) || IsRowOfTokens(shape, expected) ? values : null;
         var (n, pixels, c) = (shape[0], shape[1] * shape[2], shape[3]);
         var moved = new float[values.Length];
         for (var image = 0; image < n; image++)
@@ -112,6 +112,10 @@ internal sealed class GoldenStatistics
         }
         return moved;
     }
+
+    // Pixels of a map, channels last, lie as tokens do.
+    private static bool IsRowOfTokens(Shape shape, ReadOnlySpan<int> expected) =>
+        shape.Rank == 4 && expected.SequenceEqual([shape[0], shape[1] * shape[2], shape[3]]);
 
     // A pooled vector may stand as [N, C, 1, 1] there.
     private static bool IsSqueezed(Shape shape, ReadOnlySpan<int> expected) =>

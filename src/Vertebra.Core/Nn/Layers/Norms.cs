@@ -153,10 +153,12 @@ public sealed class LayerNorm : NormLayer
     /// <param name="affine">Whether there is a scale.</param>
     /// <param name="bias">Whether there is a shift beside the scale.</param>
     /// <param name="activation">Applied to the result.</param>
-    public LayerNorm(int channels, float epsilon = 1e-5f, bool affine = true, bool bias = true, ActivationKind activation = ActivationKind.Identity)
+    /// <param name="initialiser">Fills the scale; ones if null.</param>
+    public LayerNorm(
+        int channels, float epsilon = 1e-5f, bool affine = true, bool bias = true, ActivationKind activation = ActivationKind.Identity, Initialiser? initialiser = null)
         : base(epsilon, activation)
     {
-        _weight = affine ? Parameter("weight", [channels], Init.Ones) : null;
+        _weight = affine ? Parameter("weight", [channels], initialiser ?? Init.Ones) : null;
         _bias = affine && bias ? Parameter("bias", [channels], Init.Zeros) : null;
     }
 
