@@ -22,6 +22,8 @@ internal static class ModelsVerb
     private static int Run(string pattern, bool json)
     {
         var models = Models.List(pattern);
+        if (models.Count == 0 && pattern.AsSpan().ContainsAny('*', '?'))
+            throw new VertebraException($"no model's name fits '{pattern}'; `vertebra models` lists all {Models.List().Count}");
         if (models.Count == 0)
             Models.Find(pattern); // names the nearest
         var rows = models.Select(Measure);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
 using Vertebra.Autograd;
+using Vertebra.Graphs;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Data.Images;
 using Vertebra.Ops;
@@ -31,11 +32,13 @@ internal static class PredictVerb
         if (topk < 1)
             throw new VertebraException($"--topk is {topk}; it must be at least 1");
         var transform = new InputTransform(loaded.Preprocessing);
+        var facts = loaded.Preprocessing;
+        var network = Graph.Trace(loaded.Network, [1, facts.Height, facts.Width, facts.Channels]).Compile();
         foreach (var path in images)
         {
             var input = transform.Apply(ImageDecoder.Decode(path));
             using var off = GradMode.Off();
-            var probabilities = loaded.Network.Forward(input).Softmax(-1).ToArray<float>();
+            var probabilities = network.Run(input)[0].Softmax(-1).ToArray<float>();
             var best = Enumerable.Range(0, probabilities.Length).OrderByDescending(i => probabilities[i]).ThenBy(i => i).Take(topk).ToArray();
             if (json)
                 PrintJson(path, best, probabilities, loaded);

@@ -126,8 +126,8 @@ internal static partial class OnnxOps
 
     // ---------------------------------------------------------------- resampling
 
-    // Resize names the same interpolations from opset 13 on, antialiasing from 18 on. Between fixed sizes the two that are
-    // least alike among runtimes are matrix products along each axis; ONNX Runtime (seen in 1.30) also moves Transposes
+    // Resize names the same interpolations from opset 13 on, antialiasing from 18 on. Between fixed sizes cubic and
+    // antialiased ones are matrix products along each axis, which leave nothing to a runtime's interpretation; ONNX Runtime (seen in 1.30) also moves Transposes
     // through a cubic Resize, and then refuses it.
     private static void Resample(Node node, OnnxEmitter e)
     {

@@ -3,7 +3,7 @@ namespace Vertebra.Onnx;
 /// <summary>
 /// Writes preprocessing as ONNX nodes. A resize is a matrix product along each axis, with matrices computed in float64 from the
 /// image's size, rounded to whole numbers after each axis: that is Pillow's arithmetic, bit for bit (the operator Resize rounds
-/// nowhere, and its antialiasing differs among runtimes); and rows and columns that the crop cuts off are never computed.
+/// nowhere); and rows and columns that the crop cuts off are never computed.
 /// </summary>
 internal sealed class PreprocessingNodes(OnnxPreprocessing facts, OnnxEmitter e)
 {
