@@ -55,6 +55,7 @@ public static class Models
         Nest.Family,
         Visformer.Family,
         PyramidVisionTransformerV2.Family,
+        InceptionNeXt.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);
