@@ -20,8 +20,6 @@ internal static class TransformerConfigs
 
     public static PretrainedConfig Square(this PretrainedConfig config, int side) => config with { InputSize = new(config.InputSize.Channels, side, side) };
 
-    public static PretrainedConfig Resampled(this PretrainedConfig config, string interpolation) => config with { Interpolation = interpolation };
-
     public static PretrainedConfig Licence(this PretrainedConfig config, string? licence) => config with { License = licence };
 
     /// <summary>The network takes other sizes too.</summary>

@@ -62,7 +62,7 @@ internal static class VisionTransformerVariants
         ("vit_gigantic_patch14_224", Vit(14, 1664, 48, 16).Ratio(64.0 / 13), [("untrained", Inception)]),
         ("vit_base_patch16_224_miil", Base(16).NoQkvBias(),
         [
-            ("in21k", Raw.Crop(0.875f).Classes(11221).Resampled("bilinear")), ("in21k_ft_in1k", Raw.Crop(0.875f).Resampled("bilinear")),
+            ("in21k", Raw.Crop(0.875f).Classes(11221).Bilinear()), ("in21k_ft_in1k", Raw.Crop(0.875f).Bilinear()),
         ]),
         ("vit_medium_patch16_gap_240", Vit(16, 512, 12, 8).Mean().NormFirst().NoQkvBias().Scale(1e-6f),
         [

@@ -69,6 +69,11 @@ public abstract class TokenBackbone : Backbone
         };
     }
 
+    /// <summary>A pool that <see cref="PoolTokens"/> knows.</summary>
+    /// <exception cref="VertebraException">It is none.</exception>
+    protected static GlobalPool CheckedPool(GlobalPool pool) => pool is GlobalPool.None or GlobalPool.Token or GlobalPool.Avg or GlobalPool.Max or GlobalPool.AvgMax ? pool
+        : throw new VertebraException($"global_pool '{pool.NameOf()}' is not for this network of tokens; use token, avg, max, avgmax or none");
+
     /// <summary>Resamples a published <c>pos_embed</c> to the grid of the network's own.</summary>
     internal static void AdaptPositions(string name, Tensor own, Size2d grid, int prefix, IDictionary<string, Tensor> state, ICollection<string> notes)
     {
