@@ -164,8 +164,6 @@ public class RegistryTests
         Assert.DoesNotContain(network.State(), s => s.Name.StartsWith("fc.", StringComparison.Ordinal));
     }
 
-    private static long MacsOf(Backbone network, InputSize size) => Graph.Trace(network, [1, size.Height, size.Width, size.Channels]).Macs;
-
     private static Backbone OnMeta(string name)
     {
         using var _ = Construction.Meta();
