@@ -6,7 +6,10 @@ namespace Vertebra.Zoo;
 /// <summary>The registry: every network by the name the field uses.</summary>
 public static class Models
 {
-    /// <summary>Adding a family is adding its line here.</summary>
+    /// <summary>
+    /// Adding a family is adding its line here. DenseNet and RegNet wait: their outputs agree with the reference, but single gradients
+    /// of their training fixtures do not (1.6e-2 where 1e-2 is allowed), which rounding at the kink of a ReLU would explain and is not proved to.
+    /// </summary>
     private static readonly Family[] s_families =
     [
         ResNet.Family,
@@ -27,8 +30,6 @@ public static class Models
         CspNet.Family,
         NfNet.Family,
         Vgg.Family,
-        DenseNet.Family,
-        RegNet.Family,
         Dla.Family,
         Dpn.Family,
         SelecSls.Family,
