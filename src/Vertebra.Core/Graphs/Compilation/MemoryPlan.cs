@@ -117,23 +117,37 @@ internal sealed class MemoryPlan
     }
 
     // Placing the largest first, each in the tightest gap that is free while it is in use, comes close to the bound. Where it
-    // does not, what came to lie on top is placed earlier, over and over, and the smallest block wins.
+    // does not, what came to lie on top is placed earlier, over and over; then the same from what is in use longest or first
+    // (many equal pieces, one after another, as split and dense blocks have them). The smallest block wins.
     private static long Place(IReadOnlyList<Buffer> buffers, long bound)
     {
         const int Attempts = 64;
-        var order = buffers.OrderByDescending(b => b.Bytes).ThenBy(b => b.Start).ToList();
+        IEnumerable<Buffer>[] beginnings =
+        [
+            buffers.OrderByDescending(b => b.Bytes).ThenBy(b => b.Start),
+            buffers.OrderByDescending(b => b.Bytes * (b.End - b.Start + 1)).ThenBy(b => b.Start),
+            buffers.OrderByDescending(b => b.End - b.Start).ThenByDescending(b => b.Bytes),
+            buffers.OrderBy(b => b.Start).ThenByDescending(b => b.End),
+        ];
         var (best, offsets) = (long.MaxValue, Array.Empty<long>());
-        for (var attempt = 0; attempt < Attempts && best > bound; attempt++)
+        foreach (var beginning in beginnings)
         {
-            var size = PlaceInOrder(order);
-            if (size < best)
-                (best, offsets) = (size, [.. buffers.Select(b => b.Offset)]);
-            var top = order.FindLastIndex(b => b.Offset + b.Bytes == size);
-            if (top < 0)
+            var order = beginning.ToList();
+            for (var attempt = 0; attempt < Attempts && best > bound; attempt++)
+            {
+                var size = PlaceInOrder(order);
+                if (size < best)
+                    (best, offsets) = (size, [.. buffers.Select(b => b.Offset)]);
+                var top = order.FindLastIndex(b => b.Offset + b.Bytes == size);
+                if (top < 0)
+                    break;
+                var raised = order[top];
+                order.RemoveAt(top);
+                order.Insert(top / 2, raised);
+            }
+            // Close enough: the search is not worth its time.
+            if (best <= bound + (bound / 10))
                 break;
-            var raised = order[top];
-            order.RemoveAt(top);
-            order.Insert(top / 2, raised);
         }
         for (var i = 0; i < offsets.Length; i++)
             buffers[i].Offset = offsets[i];
