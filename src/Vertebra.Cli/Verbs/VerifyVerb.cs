@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using Vertebra.Zoo;
 using Vertebra.Zoo.Verification;
@@ -8,6 +9,7 @@ namespace Vertebra.Cli.Verbs;
 /// <summary>
 /// <c>vertebra verify --fixtures DIR</c>: networks against golden values of the reference implementation;
 /// <c>vertebra verify --table FILE.csv</c>: every registered network against the reference's table of names, sizes and costs;
+/// <c>vertebra verify --published FILE.csv</c>: costs against a published table of benchmarks;
 /// <c>vertebra verify --onnx-tests DIR</c>: ONNX operators against the standard's own tests.
 /// </summary>
 internal static class VerifyVerb
@@ -16,6 +18,7 @@ internal static class VerifyVerb
     {
         var fixtures = new Option<string>("--fixtures") { Description = "a folder of golden fixtures (scheme zoo-1), or one such file" };
         var table = new Option<string>("--table") { Description = "the reference's table of all models (CSV)" };
+        var published = new Option<string>("--published") { Description = "a table of inference benchmarks in timm's layout (CSV): parameters, multiply-accumulates and activations are compared" };
         var onnxTests = new Option<string>("--onnx-tests") { Description = "a folder of the ONNX standard's backend tests (model.onnx with test_data_set_0 beside it), searched at all depths" };
         var filter = new Option<string>("--filter") { Description = "names of the ONNX tests to run, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
         var only = new Option<string>("--models") { Description = "names to verify, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
@@ -23,13 +26,14 @@ internal static class VerifyVerb
         var command = new Command("verify",
             "Fill networks by rule and compare names, shapes, costs, outputs, feature maps, losses and gradients with golden files. " +
             "A file whose network is not registered is listed as missing, not as passed. Or compare every registered network with a table of parameters, costs and state-dict names. Or run the ONNX standard's tests and tell, operator by operator, " +
-            "how many pass, fail, or need what is not supported. Exit code 1 if any fails.") { fixtures, table, only, onnxTests, filter, json };
-        command.SetAction(parsed => Host.Interruptible(stop => (parsed.GetValue(fixtures), parsed.GetValue(table), parsed.GetValue(onnxTests)) switch
+            "how many pass, fail, or need what is not supported. Exit code 1 if any fails.") { fixtures, table, published, only, onnxTests, filter, json };
+        command.SetAction(parsed => Host.Interruptible(stop => (parsed.GetValue(fixtures), parsed.GetValue(table), parsed.GetValue(published), parsed.GetValue(onnxTests)) switch
         {
-            ({ } folder, null, null) => Run(folder, parsed.GetValue(only)!, parsed.GetValue(json), stop),
-            (null, { } file, null) => RunTable(ModelTable.Read(file), parsed.GetValue(only)!, stop),
-            (null, null, { } folder) => OnnxTestReport.Run(folder, parsed.GetValue(filter)!, parsed.GetValue(json), stop),
-            _ => throw new VertebraException("name one of --fixtures, --table and --onnx-tests"),
+            ({ } folder, null, null, null) => Run(folder, parsed.GetValue(only)!, parsed.GetValue(json), stop),
+            (null, { } file, null, null) => RunTable(ModelTable.Read(file), parsed.GetValue(only)!, stop),
+            (null, null, { } file, null) => RunPublished(PublishedCosts.Read(file), parsed.GetValue(only)!, stop),
+            (null, null, null, { } folder) => OnnxTestReport.Run(folder, parsed.GetValue(filter)!, parsed.GetValue(json), stop),
+            _ => throw new VertebraException("name one of --fixtures, --table, --published and --onnx-tests"),
         }));
         return command;
     }
@@ -72,6 +76,31 @@ internal static class VerifyVerb
         }
         Console.WriteLine($"{models.Count - failed} of {models.Count} registered networks agree; the table has {table.Count}");
         return failed == 0 ? Host.Success : Host.Failure;
+    }
+
+    // Published tables count normalisers and pools too, so a difference is news, not a failure.
+    private static int RunPublished(PublishedCosts table, string pattern, CancellationToken stop)
+    {
+        var rows = new List<CostRow>();
+        Console.WriteLine("| model | size | params (M) | published | GMACs | published | ratio | activations (M) | published | ratio |");
+        Console.WriteLine("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+        foreach (var model in Models.List(pattern))
+        {
+            stop.ThrowIfCancellationRequested();
+            if (table.Compare(model) is not { } row)
+                continue;
+            rows.Add(row);
+            if (!row.Agrees)
+            {
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"| {row.Model} | {row.Size} | {row.Counted.Params:0.00} | {row.Published.Params:0.00} | {row.Counted.Macs:0.00} | {row.Published.Macs:0.00} | {row.MacsRatio:0.000} | {row.Counted.Acts:0.00} | {row.Published.Acts:0.00} | {row.ActsRatio:0.000} |"));
+            }
+        }
+        if (rows.Count == 0)
+            throw new VertebraException($"no registered network of the table fits '{pattern}'");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"\n{rows.Count(r => r.Agrees)} of {rows.Count} networks agree in parameters and activations, and in multiply-accumulates up to what normalisers and pools add; the table has {table.Count} rows"));
+        return Host.Success;
     }
 
     private static int Count(List<FixtureResult> results, FixtureStatus status) => results.Count(r => r.Status == status);
