@@ -21,8 +21,14 @@ internal sealed record ZooRow(string Name, int Size, int Nodes, int Transposes, 
 /// <summary>Registered networks through ONNX: a reusable sweep.</summary>
 internal static class OnnxZoo
 {
+    /// <summary>How the error of a network begins that was too large to be tried.</summary>
+    public const string NotRun = "not run:";
+
     /// <summary>Sweeps are whole, not samples: minutes to an hour.</summary>
     public static bool IsFullSweep { get; } = Environment.GetEnvironmentVariable("VERTEBRA_FULL_SWEEP") is "1";
+
+    /// <summary>The smallest network of every family.</summary>
+    public static IReadOnlyList<string> SmallestOfEachFamily { get; } = [.. Models.Families.Select(f => f.Models.MinBy(ParameterCount)!.Name)];
 
     /// <summary>
     /// Exports networks with weights of the golden files' rule (with fresh ones a residual branch that ends in zeros leaves nothing but rounding
@@ -31,6 +37,12 @@ internal static class OnnxZoo
     public static IEnumerable<ZooRow> Sweep(IEnumerable<string> names, OnnxExportOptions options)
     {
         return names.Chunk(4).SelectMany(group => SweepGroup(group, options));
+    }
+
+    private static long ParameterCount(ModelInfo model)
+    {
+        using var meta = Vertebra.Nn.Construction.Meta();
+        return Models.Create(model.Name).ParameterCount;
     }
 
     private static List<ZooRow> SweepGroup(string[] names, OnnxExportOptions options)
@@ -62,6 +74,10 @@ internal static class OnnxZoo
 
     private static (ZooRow Row, float[] Expected, OnnxRuntimeJob Job) Prepare(string name, string file, OnnxExportOptions options)
     {
+        // The weights exist in the module, in the file and in two programs that run it.
+        var bytes = 4 * sizeof(float) * ParameterCount(Models.Find(name).Model);
+        if (bytes > GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * 0.7)
+            throw new VertebraException($"{NotRun} its {bytes >> 32} GiB of weights, four times over, do not fit into this machine's memory");
         var network = Models.Create(name, new() { NumClasses = 10 });
         GoldenValues.Fill(network, new Dictionary<string, int>());
         var size = SmallSize(name);
