@@ -99,8 +99,14 @@ internal sealed partial class OnnxEmitter
     private bool HoldsSameElements(Value value, AxisOrder a, AxisOrder b) =>
         a.Axes.Where(axis => !IsUnit(value, axis)).SequenceEqual(b.Axes.Where(axis => !IsUnit(value, axis)));
 
-    private Written WrittenAs(Value value) => _written.TryGetValue(value, out var written) ? written
-        : throw new VertebraException($"'{value}' is what {_graph.ProducerOf(value)} keeps for training; it has no ONNX form");
+    private Written WrittenAs(Value value)
+    {
+        if (_written.TryGetValue(value, out var written))
+            return written;
+        var plain = AxisOrder.Plain(value.Shape.Rank);
+        return value.IsConstant ? _written[value] = new(plain, In(value, plain))
+            : throw new VertebraException($"'{value}' has no ONNX form: nothing in the graph computes it for inference");
+    }
 
     /// <summary>A value's names in the file, by the order of axes under each.</summary>
     private sealed class Written
