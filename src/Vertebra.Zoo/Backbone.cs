@@ -36,8 +36,11 @@ public abstract class Backbone : Module
     /// <summary>Path of the classifier module; several are separated by commas.</summary>
     public abstract string Classifier { get; }
 
-    /// <summary>Path of the convolution that sees the image; several are separated by commas.</summary>
+    /// <summary>Path of the convolution that sees the image, or of its weight where that is a parameter without a module; several are separated by commas.</summary>
     public abstract string FirstConv { get; }
+
+    /// <summary>Whether <see cref="ModelOptions.AttnLayer"/> means something to this network.</summary>
+    internal virtual bool TakesAttention => false;
 
     /// <summary>Name and options that rebuild this network.</summary>
     public NetworkDescription Description

@@ -18,6 +18,12 @@ internal static class DescriptionJson
             json.WriteNumber("output_stride", stride);
         if (options.ImgSize is { } side)
             json.WriteNumber("img_size", side);
+        if (options.AttnLayer is { } attention)
+        {
+            json.WriteStartObject("block_args");
+            json.WriteString("attn_layer", attention);
+            json.WriteEndObject();
+        }
         if (options.Reparameterised)
             json.WriteBoolean("inference_mode", true);
         json.WriteEndObject();
@@ -103,6 +109,7 @@ internal static class DescriptionJson
             DropPathRate = arguments.Number("drop_path_rate") ?? 0,
             OutputStride = arguments.Integer("output_stride"),
             ImgSize = arguments.Integer("img_size"),
+            AttnLayer = arguments.Object("block_args")?.Text("attn_layer"),
             Reparameterised = arguments.Flag("inference_mode") ?? false,
         };
         options.Validate();

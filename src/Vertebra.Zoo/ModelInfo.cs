@@ -61,6 +61,8 @@ public sealed class ModelInfo
             InChans = options.InChans ?? config.InputSize.Channels,
             ImgSize = options.ImgSize ?? config.InputSize.Height,
         });
+        if (options.AttnLayer is not null && !backbone.TakesAttention)
+            throw new VertebraException($"{Name} takes no attn_layer: only networks whose blocks are those of the resnet family do");
         if (options.Reparameterised && backbone.Reparameterise() == 0)
             throw new VertebraException($"{Name} has no blocks with several branches, so it cannot be built re-parameterised");
         backbone.Description = new(config.Tag.Length == 0 ? Name : $"{Name}.{config.Tag}", options, config);
@@ -75,4 +77,8 @@ public sealed class ModelInfo
 /// <param name="Paper">Where the design was published.</param>
 /// <param name="Models">The variants.</param>
 /// <param name="Aliases">Former names and the names they stand for today, with tag where one is meant.</param>
-public sealed record Family(string Name, string Paper, IReadOnlyList<ModelInfo> Models, IReadOnlyDictionary<string, string> Aliases);
+public sealed record Family(string Name, string Paper, IReadOnlyList<ModelInfo> Models, IReadOnlyDictionary<string, string> Aliases)
+{
+    /// <summary>Whether names, keys and facts are timm's. Families that timm does not have follow their authors' code, and are compared with networks written for that purpose.</summary>
+    public bool FollowsTimm { get; init; } = true;
+}

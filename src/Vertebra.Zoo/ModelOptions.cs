@@ -1,3 +1,5 @@
+using Vertebra.Zoo.Layers;
+
 namespace Vertebra.Zoo;
 
 /// <summary>
@@ -34,6 +36,12 @@ public sealed record ModelOptions
     /// <summary>How the last feature map becomes one vector.</summary>
     public GlobalPool? GlobalPool { get; init; }
 
+    /// <summary>
+    /// Attention at the end of every residual block, by timm's name: <c>se</c>, <c>eca</c>, <c>gc</c>, <c>ge</c>, <c>cbam</c>, <c>bat</c> ...;
+    /// null: the model's own. For networks of the resnet family (timm's <c>block_args</c>).
+    /// </summary>
+    public string? AttnLayer { get; init; }
+
     /// <summary>The form with one branch a block, as <see cref="Reparameterisation.Reparameterise"/> leaves it: for weights that were saved in that form.</summary>
     public bool Reparameterised { get; init; }
 
@@ -46,6 +54,8 @@ public sealed record ModelOptions
         Check(DropRate is >= 0 and < 1, "drop_rate", DropRate, "at least 0 and below 1");
         Check(DropPathRate is >= 0 and < 1, "drop_path_rate", DropPathRate, "at least 0 and below 1");
         Check(OutputStride is null or 8 or 16 or 32, "output_stride", OutputStride, "8, 16 or 32");
+        if (AttnLayer is not null)
+            AttentionSpec.Parse(AttnLayer);
         Check(ImgSize is null or (>= 1 and <= LargestSide), "img_size", ImgSize, $"1 to {LargestSide}");
     }
 

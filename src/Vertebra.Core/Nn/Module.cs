@@ -70,6 +70,15 @@ public abstract class Module
         return module;
     }
 
+    /// <summary>The same, and the module gets a name of its own.</summary>
+    protected T Replace<T>(string name, string newName, T module) where T : Module
+    {
+        CheckNewName(newName);
+        Replace(name, module);
+        _children[_children.FindIndex(c => c.Name == name)] = (newName, module);
+        return module;
+    }
+
     /// <summary>Takes the child of that name out.</summary>
     protected void Remove(string name)
     {

@@ -48,7 +48,7 @@ internal static class ByobNetVariants
             ("gcresnext26ts", ResNeXt26 with { Attention = new(AttentionKind.GlobalContext) }, "ch_in1k", s_r288),
             ("seresnext26ts", ResNeXt26 with { Attention = new(AttentionKind.SqueezeExcite) }, "ch_in1k", s_r288),
             ("eca_resnext26ts", ResNeXt26 with { Attention = new(AttentionKind.EfficientChannel) }, "ch_in1k", s_r288),
-            ("bat_resnext26ts", ResNeXt26 with { Attention = new(AttentionKind.Bilinear) }, "ch_in1k", s_r with { MinInputSize = new(3, 256, 256) }),
+            ("bat_resnext26ts", ResNeXt26 with { Attention = new(AttentionKind.Bilinear) { Block = 8 } }, "ch_in1k", s_r with { MinInputSize = new(3, 256, 256) }),
             ("resnet32ts", ResNet33 with { FinalWidth = 0 }, "ra2_in1k", s_r288),
             ("resnet33ts", ResNet33, "ra2_in1k", s_r288),
             ("gcresnet33ts", ResNet33 with { Attention = new(AttentionKind.GlobalContext) }, "ra2_in1k", s_r288),

@@ -46,7 +46,10 @@ public sealed class CifarResNet : Backbone
         "cifar_resnet",
         "He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016, section 4.2, arXiv:1512.03385",
         [.. new[] { 20, 32, 44, 56, 110 }.Select(Row)],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        FollowsTimm = false,
+    };
 
     public override int NumFeatures => Width << 2;
 

@@ -22,9 +22,12 @@ public sealed class ResNet : Backbone
     internal ResNet(ResNetSpec spec, ModelOptions options) : base(options)
     {
         FirstConv = spec.FirstConv;
+        TakesAttention = spec.MakeBlock is null;
+        if (options.AttnLayer is { } attention)
+            spec = spec with { Attention = AttentionSpec.Parse(attention) };
         var width = spec.Stem == StemKind.Plain ? 64 : spec.StemWidth * 2;
         _stem = Child("conv1", MakeStem(spec, width));
-        _norm = Child("bn1", spec.MakeNorm(width));
+        _norm = Child("bn1", spec.MakeStemNorm(width));
         _act = Child("act1", new ActivationLayer(ActivationKind.Relu));
         _features.Add(new(0, width, 2, "act1"));
         _stemPool = Child("maxpool", MakeStemPool(spec, width));
@@ -45,6 +48,8 @@ public sealed class ResNet : Backbone
     public override string Classifier => "fc";
 
     public override string FirstConv { get; }
+
+    internal override bool TakesAttention { get; }
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {
@@ -246,6 +251,9 @@ internal sealed record ResNetSpec(BlockKind Block, IReadOnlyList<int> Depths)
     /// <summary>Group normalisation, 32 groups, instead of batch normalisation.</summary>
     public bool UsesGroupNorm { get; init; }
 
+    /// <summary>Every channel of every image is normalised by itself after the stem's last convolution.</summary>
+    public bool NormalisesStemByInstance { get; init; }
+
     public PrunedWidths? PrunedWidths { get; init; }
 
     public string FirstConv => Stem == StemKind.Plain ? "conv1" : "conv1.0";
@@ -273,6 +281,8 @@ internal sealed record ResNetSpec(BlockKind Block, IReadOnlyList<int> Depths)
 
     public NormLayer MakeNorm(int channels, Initialiser? initialiser = null) =>
         UsesGroupNorm ? new GroupNorm(32, channels, initialiser: initialiser) : new BatchNorm2d(channels, initialiser: initialiser);
+
+    public NormLayer MakeStemNorm(int channels) => NormalisesStemByInstance ? new GroupNorm(channels, channels) : MakeNorm(channels);
 
     public static Conv2d Conv(int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1) =>
         new(inChannels, outChannels, kernel, stride, WindowPadding.Centred(kernel, stride, dilation), dilation, groups, bias: false, initialiser: ConvInit);

@@ -1,44 +1,5 @@
 namespace Vertebra.Zoo.Layers;
 
-/// <summary>The light attention modules that a block can end with.</summary>
-public enum AttentionKind
-{
-    None,
-
-    /// <summary>Squeeze-and-excitation.</summary>
-    SqueezeExcite,
-
-    /// <summary>Efficient channel attention.</summary>
-    EfficientChannel,
-
-    /// <summary>Global context, added.</summary>
-    GlobalContext,
-
-    /// <summary>Bilinear attentional transforms.</summary>
-    Bilinear,
-}
-
-/// <summary>Which attention, and how narrow.</summary>
-/// <param name="Kind">The module.</param>
-/// <param name="Ratio">Width of its bottleneck relative to the block's; the module's default if null.</param>
-/// <param name="Divisor">The bottleneck's width is a multiple of it; the module's default if null.</param>
-public readonly record struct AttentionSpec(AttentionKind Kind, double? Ratio = null, int? Divisor = null)
-{
-    /// <summary>Builds the module for a number of channels; null for none.</summary>
-    /// <param name="channels">Channels of the block.</param>
-    /// <param name="initialiser">Fills its 2-D convolutions.</param>
-    /// <param name="activation">Inside squeeze-and-excitation.</param>
-    public Module? Create(int channels, Initialiser? initialiser = null, ActivationKind activation = ActivationKind.Relu) => Kind switch
-    {
-        AttentionKind.None => null,
-        AttentionKind.SqueezeExcite => new SqueezeExcite(channels, Widths.Divisible(channels * (Ratio ?? 1.0 / 16), Divisor ?? 8, limit: 0), activation, initialiser: initialiser),
-        AttentionKind.EfficientChannel => new EfficientChannelAttention(channels),
-        AttentionKind.GlobalContext => new GlobalContextAttention(channels, Widths.Divisible(channels * (Ratio ?? 1.0 / 8), Divisor ?? 1, limit: 0), initialiser),
-        AttentionKind.Bilinear => new BilinearAttention(channels, Widths.Divisible(channels * (Ratio ?? 0.25), Divisor ?? 8)),
-        _ => throw new InvalidOperationException($"attention {Kind} has no module"),
-    };
-}
-
 /// <summary>
 /// Squeeze-and-excitation (Hu et al. 2018): channels are scaled by a gate that two 1x1 convolutions, <c>fc1</c> and
 /// <c>fc2</c> (or <c>conv_reduce</c> and <c>conv_expand</c>), compute from their means.
@@ -79,36 +40,64 @@ public sealed class SqueezeExcite : Module
 
 /// <summary>
 /// Efficient channel attention (Wang et al. 2020): the gate of a channel is a short one-dimensional convolution, <c>conv</c>,
-/// over the means of its neighbours.
+/// over the means of its neighbours. As a perceptron it is <c>conv</c> of size 1 into several maps, ReLU, and <c>conv2</c> over them.
 /// </summary>
 public sealed class EfficientChannelAttention : Module
 {
     private readonly ChannelConvolution _conv;
+    private readonly ActivationLayer? _act;
+    private readonly ChannelConvolution? _conv2;
     private readonly ActivationLayer _gate;
+    private readonly int _wrap;
 
     /// <param name="channels">Channels that the kernel's size is derived from: the odd number next to (log₂ C + 1) / 2, at least 3.</param>
-    public EfficientChannelAttention(int channels)
+    /// <param name="maps">Maps inside the perceptron; null: there is none.</param>
+    /// <param name="isCircular">The last channels are the first ones' neighbours; else zeros are.</param>
+    public EfficientChannelAttention(int channels, int? maps = null, bool isCircular = false)
     {
         var size = (int)(Math.Abs(Math.Log2(channels) + 1) / 2);
-        _conv = Child("conv", new ChannelConvolution(Math.Max(size % 2 == 1 ? size : size + 1, 3)));
+        var kernel = Math.Max(size % 2 == 1 ? size : size + 1, 3);
+        _wrap = isCircular ? kernel / 2 : 0;
+        if (maps is { } inner)
+        {
+            _conv = Child("conv", new ChannelConvolution(1, inner, 1, bias: true));
+            _act = Child("act", new ActivationLayer(ActivationKind.Relu));
+            _conv2 = Child("conv2", new ChannelConvolution(inner, 1, kernel, bias: true));
+        }
+        else
+        {
+            _conv = Child("conv", new ChannelConvolution(1, 1, kernel, bias: false, pads: !isCircular));
+        }
         _gate = Child("gate", new ActivationLayer(ActivationKind.Sigmoid));
     }
 
-    protected override Tensor OnForward(Tensor x) => x * _gate.Forward(_conv.Forward(x.Mean([1, 2], keepAxes: true)));
+    protected override Tensor OnForward(Tensor x)
+    {
+        var (n, c) = (x.Shape[0], x.Shape[3]);
+        var row = x.Mean([1, 2]).Reshape([n, 1, c, 1]); // the channels lie as the width of a one-channel image
+        if (_wrap > 0)
+            row = Tensor.Concat([row.Slice(2, c - _wrap), row, row.Slice(2, 0, _wrap)], 2);
+        row = _conv.Forward(row);
+        if (_conv2 is not null)
+            row = _conv2.Forward(_act!.Forward(row));
+        return x * _gate.Forward(row.Reshape([n, 1, 1, c]));
+    }
 
-    /// <summary>One-dimensional convolution along the channels of [N, 1, 1, C], zero-padded; <c>weight</c> [1, 1, K] as PyTorch's Conv1d.</summary>
+    /// <summary>One-dimensional convolution of [N, 1, L, maps] along L; <c>weight</c> [out, in, K] and <c>bias</c> as PyTorch's Conv1d.</summary>
     private sealed class ChannelConvolution : Module
     {
         private readonly Tensor _weight;
+        private readonly Tensor? _bias;
+        private readonly int _padding;
 
-        public ChannelConvolution(int kernel) => _weight = Parameter("weight", [1, 1, kernel], Init.TorchDefault);
-
-        // The channels lie as the width of a one-channel image.
-        protected override Tensor OnForward(Tensor x)
+        public ChannelConvolution(int inMaps, int outMaps, int kernel, bool bias, bool pads = true)
         {
-            var (n, c, k) = (x.Shape[0], x.Shape[3], _weight.Shape[2]);
-            var row = x.Reshape([n, 1, c, 1]);
-            return row.Conv2d(_weight.Reshape([1, 1, 1, k]), padding: (0, k / 2, 0, k / 2)).Reshape([n, 1, 1, c]);
+            _weight = Parameter("weight", [outMaps, inMaps, kernel], Init.TorchDefault);
+            _bias = bias ? Parameter("bias", [outMaps], Init.Uniform(1 / MathF.Sqrt(inMaps * kernel))) : null;
+            _padding = pads ? kernel / 2 : 0;
         }
+
+        protected override Tensor OnForward(Tensor x) =>
+            x.Conv2d(_weight.Reshape([_weight.Shape[0], _weight.Shape[1], 1, _weight.Shape[2]]), _bias, padding: (0, _padding, 0, _padding));
     }
 }

@@ -16,7 +16,7 @@ public sealed class BilinearAttention : Module
     /// <param name="reduced">Channels of the narrow space; a multiple of <paramref name="groups"/>.</param>
     /// <param name="block">Blocks along each side of the map; the sides are multiples of it.</param>
     /// <param name="groups">Groups of channels that share their matrices.</param>
-    public BilinearAttention(int channels, int reduced, int block = 8, int groups = 2)
+    public BilinearAttention(int channels, int reduced, int block, int groups = 2)
     {
         _reduce = Child("conv1", new ConvNormAct(channels, reduced, 1));
         _transform = Child("ba", new BilinearTransform(reduced, block, groups));

@@ -1,3 +1,5 @@
+using Vertebra.Autograd;
+
 namespace Vertebra.Zoo.Layers;
 
 /// <summary>
@@ -72,6 +74,28 @@ internal sealed class FoldedKernel
         return conv;
     }
 
+    /// <summary>
+    /// One convolution for two, each with its normaliser, between which nothing happens; the second has a 1x1 kernel. The product of
+    /// the two matrices is the float32 one.
+    /// </summary>
+    public static Conv2d OfPair(Conv2d first, BatchNorm2d? firstNorm, Conv2d second, BatchNorm2d? secondNorm)
+    {
+        using var off = GradMode.Off();
+        var (a, b) = (new FoldedKernel(first).Add(first, firstNorm).ToConvolution(), new FoldedKernel(second).Add(second, secondNorm).ToConvolution());
+        var (middle, outer) = (a.OutChannels, b.OutChannels);
+        var matrix = b.Weight.Reshape([outer, middle]);
+        var weight = matrix.MatMul(a.Weight.Reshape([middle, (int)(a.Weight.ElementCount / middle)]));
+        var bias = matrix.MatMul(a.Bias!.Reshape([middle, 1])).Reshape([outer]) + b.Bias!;
+        using var scope = weight.IsMeta ? Construction.Meta() : Construction.Deferred();
+        var conv = new Conv2d(first.InChannels, outer, first.Kernel, first.Stride, first.Padding, first.Dilation);
+        if (!weight.IsMeta)
+        {
+            conv.Weight.CopyFrom<float>(weight.ToArray<float>());
+            conv.Bias!.CopyFrom<float>(bias.ToArray<float>());
+        }
+        return conv;
+    }
+
     // Place of a tap of a smaller kernel, centred in the model's.
     private int IndexOf(int output, int input, int row, int column, int height, int width)
     {
@@ -79,7 +103,8 @@ internal sealed class FoldedKernel
         return (((((output * inputs) + input) * kernel.H) + row + ((kernel.H - height) / 2)) * kernel.W) + column + ((kernel.W - width) / 2);
     }
 
-    private static (double[] Scale, double[] Shift) Affine(BatchNorm2d? norm, int channels)
+    /// <summary>What a normaliser does by its running statistics: scale and shift of every channel; none for null.</summary>
+    public static (double[] Scale, double[] Shift) Affine(BatchNorm2d? norm, int channels)
     {
         var (scale, shift) = (new double[channels], new double[channels]);
         Array.Fill(scale, 1);

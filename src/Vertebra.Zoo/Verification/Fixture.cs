@@ -65,7 +65,7 @@ internal sealed class Fixture
 
     private ModelOptions ReadOptions(JsonFields arguments)
     {
-        string[] known = ["num_classes", "in_chans", "output_stride", "img_size", "global_pool"];
+        string[] known = ["num_classes", "in_chans", "output_stride", "img_size", "global_pool", "block_args"];
         if (arguments.Element.EnumerateObject().Select(p => p.Name).FirstOrDefault(n => !known.Contains(n)) is { } unknown)
             throw new FileFormatException($"{Name} creates its network with '{unknown}', which this program does not know");
         return new()
@@ -74,6 +74,7 @@ internal sealed class Fixture
             InChans = arguments.Integer("in_chans"),
             OutputStride = arguments.Integer("output_stride"),
             ImgSize = arguments.Integer("img_size"),
+            AttnLayer = arguments.Object("block_args")?.Text("attn_layer"),
             GlobalPool = arguments.Text("global_pool") is { } pool ? GlobalPools.Parse(pool) : null,
         };
     }

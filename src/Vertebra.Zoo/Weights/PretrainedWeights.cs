@@ -23,7 +23,7 @@ public static class PretrainedWeights
         var notes = new List<string>();
 
         network.AdaptState(fitting, notes);
-        foreach (var first in network.FirstConv.Split(',').Select(p => $"{p}.weight"))
+        foreach (var first in network.FirstConv.Split(',').Select(p => own.ContainsKey(p) ? p : $"{p}.weight"))
         {
             if (!fitting.TryGetValue(first, out var weight) || weight.Rank != 4 || weight.Shape[1] == network.InChans)
                 continue;

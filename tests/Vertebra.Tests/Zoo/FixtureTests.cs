@@ -32,6 +32,23 @@ public class FixtureTests(ITestOutputHelper output)
         Assert.True(result.Status == FixtureStatus.Passed, result.ToString());
     }
 
+    public static TheoryData<string> Twins() => [.. Own("twins")];
+
+    public static TheoryData<string> AttentionLayers() => [.. Own("attention")];
+
+    private static IEnumerable<string> Own(string folder) => Directory.EnumerateFiles(Path.Combine(SharedData.RepositoryRoot, "tests/Vertebra.Tests/Golden/zoo", folder), "*.json")
+        .Select(f => $"{folder}/{Path.GetFileName(f)}").Order(StringComparer.Ordinal);
+
+    // Written by make_twins.py and make_attention.py, which stand beside the folders.
+    [Theory]
+    [MemberData(nameof(Twins))]
+    [MemberData(nameof(AttentionLayers))]
+    public void Networks_beside_timms_agree_with_their_twins(string fixture)
+    {
+        var result = FixtureVerifier.Verify(Path.Combine(SharedData.RepositoryRoot, "tests/Vertebra.Tests/Golden/zoo", fixture));
+        Assert.True(result.Status == FixtureStatus.Passed, result.ToString());
+    }
+
     [SharedFact]
     public void The_fixtures_of_the_family_are_all_there()
     {

@@ -24,10 +24,17 @@ public class RegistryTests
     public void Every_registered_model_agrees_with_the_table_of_all_models()
     {
         var table = ModelTable.Read(SharedData.PathOf("reference/zoo/all_models.csv"));
-        var models = Models.List().Where(m => m.Family != "cifar_resnet").ToList();
+        var models = Models.Families.Where(f => f.FollowsTimm).SelectMany(f => f.Models).ToList();
         var wrong = models.SelectMany(m => table.Knows(m.Name) ? table.Differences(m).Select(d => $"{m.Name}: {d}") : [$"{m.Name} is not in the table"]).ToList();
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
         Assert.True(models.Count >= 100, $"only {models.Count} models were compared");
+    }
+
+    [SharedFact]
+    public void Networks_that_timm_does_not_have_are_not_in_its_table()
+    {
+        var table = ModelTable.Read(SharedData.PathOf("reference/zoo/all_models.csv"));
+        Assert.Empty(Models.Families.Where(f => !f.FollowsTimm).SelectMany(f => f.Models).Where(m => table.Knows(m.Name)).Select(m => m.Name));
     }
 
     [Fact]
