@@ -17,6 +17,7 @@ public static class Models
         VisionTransformer.Family,
         Deit.Family,
         Beit.Family,
+        Eva.Family,
         Cait.Family,
         Xcit.Family,
         MlpMixer.Family,

@@ -42,16 +42,25 @@ public sealed class TokenAttention : Module
     public Tensor Forward(Tensor x, Tensor? mask)
     {
         using var scope = Enter();
-        return Attend(x, mask);
+        return Attend(x, mask, null);
     }
 
-    protected override Tensor OnForward(Tensor x) => Attend(x, null);
+    /// <summary>Attention of tokens [N, L, C] whose queries and keys turn with their place.</summary>
+    internal Tensor Forward(Tensor x, Rotation? rotation)
+    {
+        using var scope = Enter();
+        return Attend(x, null, rotation);
+    }
 
-    private Tensor Attend(Tensor x, Tensor? mask)
+    protected override Tensor OnForward(Tensor x) => Attend(x, null, null);
+
+    private Tensor Attend(Tensor x, Tensor? mask, Rotation? rotation)
     {
         var (q, k, v) = Heads.Split3(_qkv.Forward(x), _heads);
         q = _qNorm?.Forward(q) ?? q;
         k = _kNorm?.Forward(k) ?? k;
+        if (rotation is not null)
+            (q, k) = (rotation.Turn(q), rotation.Turn(k));
         x = q.Attention(k, v, mask: mask).Join();
         return _proj.Forward(_norm?.Forward(x) ?? x);
     }
