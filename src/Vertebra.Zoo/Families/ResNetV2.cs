@@ -11,7 +11,7 @@ public sealed class ResNetV2 : Backbone
 {
     private readonly Sequential _stem;
     private readonly Sequential _stages;
-    private readonly NormLayer _norm;
+    private readonly NormLayer? _norm;
     private readonly ConvolutionHead _head;
     private readonly List<FeatureInfo> _features = [];
 
@@ -19,11 +19,11 @@ public sealed class ResNetV2 : Backbone
     {
         FirstConv = spec.FirstConv;
         var width = Widths.Divisible(64 * spec.WidthFactor);
-        _stem = Child("stem", new Sequential(MakeStem(spec, width)));
-        _features.Add(new(0, width, 2, spec.Stem == StemKind.Plain ? "stem.conv" : "stem.conv3"));
+        _stem = Child("stem", new Sequential(MakeStem(spec, InChans)));
+        _features.Add(new(0, width, 2, spec.ActivatesLast ? "stem.norm" : spec.Stem == StemKind.Plain ? "stem.conv" : "stem.conv3"));
         _stages = Child("stages", new Sequential(MakeStages(spec, width, options)));
         NumFeatures = _features[^1].Channels;
-        _norm = Child("norm", spec.MakeNorm(NumFeatures));
+        _norm = spec.ActivatesLast ? null : Child("norm", spec.MakeNorm(NumFeatures));
         _head = Child("head", new ConvolutionHead(NumFeatures, NumClasses, options.GlobalPool ?? GlobalPool.Avg, options.DropRate, Init.Normal(0.01f)));
     }
 
@@ -41,22 +41,26 @@ public sealed class ResNetV2 : Backbone
 
     public override string FirstConv { get; }
 
-    protected override Tensor OnForwardFeatures(Tensor x) => _norm.Forward(_stages.Forward(_stem.Forward(x)));
+    protected override Tensor OnForwardFeatures(Tensor x) => _stages.Forward(_stem.Forward(x)) is var map && _norm is not null ? _norm.Forward(map) : map;
 
     protected override Tensor OnForwardHead(Tensor features, bool preLogits) => _head.Forward(features, preLogits);
 
     protected override void OnResetClassifier(int numClasses, GlobalPool? pool) => _head.Reset(numClasses, pool);
 
-    private IEnumerable<(string, Module)> MakeStem(ResNetV2Spec spec, int width)
+    /// <summary>The layers before the stages: a quarter of the image's side.</summary>
+    internal static IEnumerable<(string Name, Module Module)> MakeStem(ResNetV2Spec spec, int inChans)
     {
+        var width = Widths.Divisible(64 * spec.WidthFactor);
         if (spec.Stem == StemKind.Plain)
         {
-            yield return ("conv", spec.Conv(InChans, width, 7, stride: 2));
+            yield return ("conv", spec.Conv(inChans, width, 7, stride: 2));
+            if (spec.ActivatesLast)
+                yield return ("norm", spec.MakeNorm(width));
         }
         else
         {
             var (first, second) = (spec.Stem == StemKind.Tiered ? 3 * width / 8 : width / 2, width / 2);
-            yield return ("conv1", spec.Conv(InChans, first, 3, stride: 2));
+            yield return ("conv1", spec.Conv(inChans, first, 3, stride: 2));
             yield return ("norm1", spec.MakeNorm(first));
             yield return ("conv2", spec.Conv(first, second, 3));
             yield return ("norm2", spec.MakeNorm(second));
@@ -64,7 +68,7 @@ public sealed class ResNetV2 : Backbone
         }
         if (!spec.PadsStemPool)
         {
-            yield return ("pool", new MaxPool2d(3, 2, 1));
+            yield return ("pool", new MaxPool2d(3, 2, spec.PadsAsTensorFlow ? WindowPadding.Same : 1));
             yield break;
         }
         // BiT pads with zeros, which take part in the maximum.
@@ -88,7 +92,7 @@ public sealed class ResNetV2 : Backbone
             for (var i = 0; i < spec.Depths[stage]; i++, index++)
             {
                 var place = new BlockPlace(stage, i, width, i == 0 ? step : 1, dilation, firstDilation, Widths.DropPathRate(options.DropPathRate, index, count));
-                blocks.Add(new PreActivationBlock(spec, outWidth, place));
+                blocks.Add(spec.ActivatesLast ? new PostActivationBlock(spec, outWidth, place) : new PreActivationBlock(spec, outWidth, place));
                 (width, firstDilation) = (outWidth, dilation);
             }
             _features.Add(new(stage + 1, width, stride, $"stages.{stage}"));
@@ -218,6 +222,40 @@ internal sealed class PreActivationBlock : Module
     }
 }
 
+/// <summary>Bottleneck of 1x1, 3x3 and 1x1 convolutions, each before its normaliser, with the last activation after the sum; in the stems of hybrid transformers.</summary>
+internal sealed class PostActivationBlock : Module
+{
+    private readonly Sequential? _downsample;
+    private readonly (Conv2d Conv, NormLayer Norm)[] _layers;
+    private readonly DropPath? _dropPath;
+    private readonly ActivationLayer _act;
+
+    public PostActivationBlock(ResNetV2Spec spec, int outChannels, BlockPlace place)
+    {
+        var width = Widths.Divisible(outChannels * 0.25);
+        if (place.Index == 0)
+            _downsample = Child("downsample", new Sequential([("conv", spec.Conv(place.InChannels, outChannels, 1, place.Stride)), ("norm", spec.MakeNorm(outChannels, activates: false))]));
+        _layers =
+        [
+            Layer(1, spec.Conv(place.InChannels, width, 1), spec.MakeNorm(width)),
+            Layer(2, spec.Conv(width, width, 3, place.Stride, place.FirstDilation), spec.MakeNorm(width)),
+            Layer(3, spec.Conv(width, outChannels, 1), spec.MakeNorm(outChannels, activates: false)),
+        ];
+        _dropPath = place.DropPathRate > 0 ? Child("drop_path", new DropPath(place.DropPathRate)) : null;
+        _act = Child("act3", new ActivationLayer(ActivationKind.Relu));
+    }
+
+    protected override Tensor OnForward(Tensor x)
+    {
+        var y = x;
+        foreach (var (conv, norm) in _layers)
+            y = norm.Forward(conv.Forward(y));
+        return _act.Forward((_dropPath?.Forward(y) ?? y) + (_downsample?.Forward(x) ?? x));
+    }
+
+    private (Conv2d Conv, NormLayer Norm) Layer(int number, Conv2d conv, NormLayer norm) => (Child($"conv{number}", conv), Child($"norm{number}", norm));
+}
+
 /// <summary>What distinguishes the variants.</summary>
 internal sealed record ResNetV2Spec(BlockKind Block, IReadOnlyList<int> Depths)
 {
@@ -236,13 +274,20 @@ internal sealed record ResNetV2Spec(BlockKind Block, IReadOnlyList<int> Depths)
 
     public NormKind Norm { get; init; }
 
+    /// <summary>Normalisers and activations stand after the convolutions, as in ResNet.</summary>
+    public bool ActivatesLast { get; init; }
+
+    /// <summary>Convolutions and the stem's pool pad to the size of the input by its stride, more behind than before.</summary>
+    public bool PadsAsTensorFlow { get; init; }
+
     /// <summary>Kernels are standardised with this added to their variance; null: they are not.</summary>
     public float? StandardisedEpsilon { get; init; }
 
     public string FirstConv => Stem == StemKind.Plain ? "stem.conv" : "stem.conv1";
 
-    public NormLayer MakeNorm(int channels) => Norm switch
+    public NormLayer MakeNorm(int channels, bool activates = true) => Norm switch
     {
+        NormKind.Group when !activates => new GroupNorm(32, channels),
         NormKind.Batch => new BatchNorm2d(channels, activation: ActivationKind.Relu),
         NormKind.Group => new GroupNorm(32, channels, activation: ActivationKind.Relu),
         NormKind.Evo => new EvoNormS0(channels),
@@ -252,7 +297,7 @@ internal sealed record ResNetV2Spec(BlockKind Block, IReadOnlyList<int> Depths)
 
     public Conv2d Conv(int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1)
     {
-        var padding = WindowPadding.Centred(kernel, stride, dilation);
+        var padding = PadsAsTensorFlow ? WindowPadding.Same : WindowPadding.Centred(kernel, stride, dilation);
         return StandardisedEpsilon is { } epsilon
             ? new StandardisedConv2d(inChannels, outChannels, kernel, stride, padding, dilation, epsilon: epsilon, initialiser: ResNetSpec.ConvInit)
             : new Conv2d(inChannels, outChannels, kernel, stride, padding, dilation, bias: false, initialiser: ResNetSpec.ConvInit);

@@ -4,8 +4,8 @@ namespace Vertebra.Zoo.Families;
 
 /// <summary>
 /// Vision transformers over one grid of patches: ViT (Dosovitskiy et al. 2021) and what became of it in DeiT, DeiT-3, CLIP, SigLIP,
-/// DINOv2, TIPS, AIMv2 and BEiT-3. Names, state-dict keys and defaults follow timm's vision_transformer and deit; the variants are
-/// the rows of VisionTransformerVariants.cs. Images of other sizes than the network is built for have its positions resampled.
+/// DINOv2, TIPS, AIMv2 and BEiT-3, and hybrids that cut patches of a convolutional network's map. Names, state-dict keys and defaults
+/// follow timm's vision_transformer, its hybrids and deit; the variants are the rows of VisionTransformerVariants.cs and its neighbours. Images of other sizes than the network is built for have its positions resampled.
 /// </summary>
 public sealed class VisionTransformer : TokenBackbone
 {
@@ -16,7 +16,7 @@ public sealed class VisionTransformer : TokenBackbone
     private readonly Tensor? _registers;
     private readonly Tensor _positions;
     private readonly Tensor? _distillationToken;
-    private readonly PatchEmbed _patchEmbed;
+    private readonly Module _patchEmbed;
     private readonly Module? _normPre;
     private readonly Sequential _blocks;
     private readonly Module? _norm;
@@ -38,7 +38,7 @@ public sealed class VisionTransformer : TokenBackbone
         _registers = spec.Registers > 0 ? Parameter("reg_token", [1, spec.Registers, width], Init.Normal(1e-6f)) : null;
         _positions = Parameter("pos_embed", [1, (_grid.H * _grid.W) + prefix, width], Init.TruncatedNormal(0.02f));
         _distillationToken = spec.IsDistilled ? Parameter("dist_token", [1, 1, width], Init.TruncatedNormal(0.02f)) : null;
-        _patchEmbed = Child("patch_embed", new PatchEmbed(InChans, width, spec.Patch, !spec.HasPreNorm, spec.NormsPatches ? spec.Norm(width) : null, flatten: !spec.IsDynamic));
+        _patchEmbed = Child("patch_embed", spec.PatchEmbed(InChans));
         _normPre = spec.HasPreNorm ? Child("norm_pre", spec.Norm(width)) : null;
         _blocks = Child("blocks", new Sequential(Enumerable.Range(0, spec.Depth).Select(i => spec.Block(i, Widths.DropPathRate(options.DropPathRate, i, spec.Depth)))));
         var normsPooled = spec.NormsPooled ?? _pool is GlobalPool.Avg or GlobalPool.AvgMax or GlobalPool.Max;
@@ -54,6 +54,8 @@ public sealed class VisionTransformer : TokenBackbone
     public static Family Family { get; } = VisionTransformerVariants.Family();
 
     public override string Classifier => _spec.Classifier;
+
+    public override string FirstConv => _spec.FirstConv;
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {
@@ -194,13 +196,25 @@ internal sealed record VitSpec(int Patch, int Width, int Depth, int Heads)
     /// <summary>The patch embedding returns a map, as it does where weights were trained on images of changing size.</summary>
     public bool IsDynamic { get; init; }
 
+    /// <summary>A network whose map is cut into patches instead of the image; <see cref="Patch"/> counts the image's pixels all the same.</summary>
+    public HybridStem? Stem { get; init; }
+
+    /// <summary>Makes what adds to the scores of a block; null: nothing.</summary>
+    public Func<RelativePositionBias>? Positions { get; init; }
+
     public int PrefixTokens => (HasClassToken ? 1 : 0) + (IsDistilled ? 1 : 0) + Registers;
 
     public int Hidden => (int)(Width * MlpRatio);
 
     public string Classifier => IsDistilled ? "head,head_dist" : "head";
 
+    public string FirstConv => Stem is null ? "patch_embed.proj" : $"patch_embed.backbone.{Stem.FirstConv}";
+
     public Module Norm(int channels) => IsRms ? new RmsNorm(channels, Epsilon) : new LayerNorm(channels, Epsilon);
+
+    public Module PatchEmbed(int inChans) => Stem is null
+        ? new PatchEmbed(inChans, Width, Patch, !HasPreNorm, NormsPatches ? Norm(Width) : null, flatten: !IsDynamic)
+        : new HybridEmbed(Stem, inChans, Width, Patch / Stem.Reduction);
 
     public Module Block(int index, float dropPathRate) => BlockKind switch
     {
@@ -215,7 +229,7 @@ internal sealed record VitSpec(int Patch, int Width, int Depth, int Heads)
     {
         if (IsDifferential)
             return new DifferentialAttention(Width, Heads, index, HasQkvBias);
-        return new TokenAttention(Width, Heads, HasQkvBias, HasBias, NormsHeads ? Norm : null, NormsInside ? Norm(Width) : null);
+        return new TokenAttention(Width, Heads, HasQkvBias, HasBias, NormsHeads ? Norm : null, NormsInside ? Norm(Width) : null, Positions?.Invoke());
     }
 
     public Module Mlp() => MlpKind switch

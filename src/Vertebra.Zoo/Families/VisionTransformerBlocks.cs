@@ -26,9 +26,21 @@ internal sealed class VitBlock : Module
         _dropPath2 = dropPathRate > 0 ? Child("drop_path2", new DropPath(dropPathRate)) : null;
     }
 
-    protected override Tensor OnForward(Tensor x)
+    /// <summary>Tokens [N, L, C] with numbers [1, heads, L, L] added to the scores.</summary>
+    public Tensor Forward(Tensor x, Tensor mask)
     {
-        var y = _attention.Forward(_norm1.Forward(x));
+        using var scope = Enter();
+        x = Apply(x, mask);
+        Ops.OpRecording.Current?.Returned(this, x);
+        return x;
+    }
+
+    protected override Tensor OnForward(Tensor x) => Apply(x, null);
+
+    private Tensor Apply(Tensor x, Tensor? mask)
+    {
+        var y = _norm1.Forward(x);
+        y = mask is null ? _attention.Forward(y) : ((TokenAttention)_attention).Forward(y, mask);
         y = _scale1?.Forward(y) ?? y;
         x += _dropPath1?.Forward(y) ?? y;
         y = _mlp.Forward(_norm2.Forward(x));

@@ -9,7 +9,7 @@ internal static class VisionTransformerVariants
     public static Family Family() => new(
         "vit",
         "Dosovitskiy, Beyer, Kolesnikov et al.: An image is worth 16x16 words: transformers for image recognition at scale, ICLR 2021, arXiv:2010.11929",
-        [.. Rows().Concat(VisionTransformerClipVariants.Rows()).Select(r => VitSpecs.Row("vit", r))],
+        [.. Rows().Concat(VisionTransformerClipVariants.Rows()).Concat(VisionTransformerHybridVariants.Rows()).Select(r => VitSpecs.Row("vit", r))],
         Aliases());
 
     private static (string Name, VitSpec Spec, (string Tag, PretrainedConfig Config)[] Tags)[] Rows() =>
@@ -271,6 +271,12 @@ internal static class VisionTransformerVariants
         ["vit_large_patch32_224_in21k"] = "vit_large_patch32_224.orig_in21k",
         ["vit_large_patch16_224_in21k"] = "vit_large_patch16_224.augreg_in21k",
         ["vit_huge_patch14_224_in21k"] = "vit_huge_patch14_224.orig_in21k",
+        ["vit_tiny_r_s16_p8_224_in21k"] = "vit_tiny_r_s16_p8_224.augreg_in21k",
+        ["vit_small_r26_s32_224_in21k"] = "vit_small_r26_s32_224.augreg_in21k",
+        ["vit_base_r50_s16_224_in21k"] = "vit_base_r50_s16_224.orig_in21k",
+        ["vit_base_resnet50_224_in21k"] = "vit_base_r50_s16_224.orig_in21k",
+        ["vit_large_r50_s32_224_in21k"] = "vit_large_r50_s32_224.augreg_in21k",
+        ["vit_base_resnet50_384"] = "vit_base_r50_s16_384.orig_in21k_ft_in1k",
         ["vit_base_patch32_224_sam"] = "vit_base_patch32_224.sam_in1k",
         ["vit_base_patch16_224_sam"] = "vit_base_patch16_224.sam_in1k",
         ["vit_small_patch16_224_dino"] = "vit_small_patch16_224.dino",

@@ -65,5 +65,5 @@ internal static class VitSpecs
 
     /// <summary>A row of a table as an entry of the registry.</summary>
     public static ModelInfo Row(string family, (string Name, VitSpec Spec, (string Tag, PretrainedConfig Config)[] Tags) row) =>
-        ModelInfo.Row(row.Name, family, row.Tags, row.Spec.Classifier, "patch_embed.proj", options => new VisionTransformer(row.Spec, options));
+        ModelInfo.Row(row.Name, family, row.Tags, row.Spec.Classifier, row.Spec.FirstConv, options => new VisionTransformer(row.Spec, options));
 }

@@ -68,15 +68,21 @@ internal sealed class RelativeTable : RelativePositionBias
 /// <summary>An MLP of the displacement, its logarithm with sign, instead of a table (after Liu et al. 2022, Swin V2).</summary>
 internal sealed class RelativeMlp : RelativePositionBias
 {
+    private readonly int _prefix;
     private readonly Tensor _displacements;
     private readonly Tensor _index;
     private readonly Sequential _mlp;
 
-    public RelativeMlp(Size2d window, int heads, int hidden)
+    /// <param name="window">Height and width in tokens.</param>
+    /// <param name="heads">Heads of the attention.</param>
+    /// <param name="hidden">Hidden channels of the MLP.</param>
+    /// <param name="prefix">Tokens before the window's, whose scores stay as they are.</param>
+    public RelativeMlp(Size2d window, int heads, int hidden, int prefix = 0)
     {
+        _prefix = prefix;
         var (rows, columns) = ((2 * window.H) - 1, (2 * window.W) - 1);
         _index = Buffer("relative_position_index", RelativePositions.Index(window, classToken: false), persistent: false);
-        _displacements = Buffer("rel_coords_log", PositionTables.Make([rows * columns, 2], LogDisplacement), persistent: false);
+        _displacements = Buffer("rel_coords_log", PositionTables.Make([rows, columns, 2], LogDisplacement), persistent: false);
         _mlp = Child("mlp", new Sequential(
         [
             ("fc1", new Linear(2, hidden)), ("act", new ActivationLayer(ActivationKind.Relu)), ("drop1", new Dropout(0.125f)), ("fc2", new Linear(hidden, heads)),
@@ -89,7 +95,12 @@ internal sealed class RelativeMlp : RelativePositionBias
         }
     }
 
-    protected override Tensor OnBias() => RelativePositions.Bias(_mlp.Forward(_displacements), _index);
+    protected override Tensor OnBias()
+    {
+        var numbers = _mlp.Forward(_displacements);
+        var bias = RelativePositions.Bias(numbers.Reshape([numbers.Shape[0] * numbers.Shape[1], numbers.Shape[2]]), _index);
+        return _prefix == 0 ? bias : bias.Pad([0, 0, _prefix, _prefix], [0, 0, 0, 0]);
+    }
 }
 
 /// <summary>

@@ -11,6 +11,7 @@ public sealed class TokenAttention : Module
     private readonly Linear _qkv;
     private readonly Module? _qNorm;
     private readonly Module? _kNorm;
+    private readonly RelativePositionBias? _positions;
     private readonly Module? _norm;
     private readonly Linear _proj;
 
@@ -22,6 +23,12 @@ public sealed class TokenAttention : Module
     /// <param name="outNorm">Normalises the heads' joined results; child <c>norm</c>.</param>
     /// <exception cref="VertebraException">The channels do not divide into the heads.</exception>
     public TokenAttention(int width, int heads, bool qkvBias = true, bool projBias = true, Func<int, Module>? headNorm = null, Module? outNorm = null)
+        : this(width, heads, qkvBias, projBias, headNorm, outNorm, null)
+    {
+    }
+
+    /// <summary>The same with position biases, child <c>rel_pos</c>, that are added to the scores.</summary>
+    internal TokenAttention(int width, int heads, bool qkvBias, bool projBias, Func<int, Module>? headNorm, Module? outNorm, RelativePositionBias? positions)
     {
         if (width % heads != 0)
             throw new VertebraException($"attention over {width} channels cannot have {heads} heads: the channels must be a multiple");
@@ -32,6 +39,7 @@ public sealed class TokenAttention : Module
             _qNorm = Child("q_norm", headNorm(_headWidth));
             _kNorm = Child("k_norm", headNorm(_headWidth));
         }
+        _positions = positions is null ? null : Child("rel_pos", positions);
         _norm = outNorm is null ? null : Child("norm", outNorm);
         _proj = Child("proj", TokenLinear.Create(width, width, projBias));
     }
@@ -61,7 +69,7 @@ public sealed class TokenAttention : Module
         k = _kNorm?.Forward(k) ?? k;
         if (rotation is not null)
             (q, k) = (rotation.Turn(q), rotation.Turn(k));
-        x = q.Attention(k, v, mask: mask).Join();
+        x = q.Attention(k, v, mask: _positions?.Bias() ?? mask).Join();
         return _proj.Forward(_norm?.Forward(x) ?? x);
     }
 }
