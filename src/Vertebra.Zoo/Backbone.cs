@@ -49,6 +49,9 @@ public abstract class Backbone : Module
         internal set => _description = value;
     }
 
+    /// <summary>Its name in the registry, without tag; null when it was built otherwise.</summary>
+    internal string? RegisteredName => _description?.Architecture.Split('.', 2)[0];
+
     /// <summary>The last feature map [N, H, W, <see cref="NumFeatures"/>], before pooling.</summary>
     public Tensor ForwardFeatures(Tensor x)
     {

@@ -20,7 +20,7 @@ public abstract class PooledBackbone : Backbone
 
     /// <param name="options">As <see cref="Backbone"/> takes them.</param>
     /// <param name="firstConv">Path of the convolution that sees the image.</param>
-    /// <param name="classifier">Path of the classifier: <c>head.fc</c>, or the name of a child.</param>
+    /// <param name="classifier">Path of the classifier: <c>head.fc</c>, or the name of a child; further classifiers may follow after commas.</param>
     protected PooledBackbone(ModelOptions options, string firstConv, string classifier) : base(options) => (FirstConv, Classifier) = (firstConv, classifier);
 
     public override int NumFeatures => _numFeatures;
@@ -30,6 +30,8 @@ public abstract class PooledBackbone : Backbone
     public override string Classifier { get; }
 
     public override string FirstConv { get; }
+
+    private string ClassifierName => Classifier.Split(',')[0];
 
     /// <summary>Where the pyramid starts to count: 1 for networks whose level at full size is left out by default.</summary>
     protected virtual int FirstLevel => 0;
@@ -62,8 +64,14 @@ public abstract class PooledBackbone : Backbone
         }
         _pool = Child("global_pool", MakePool(pool));
         _drop = Child("head_drop", new Dropout(options.DropRate));
-        _classifier = Child(Classifier, MakeClassifier(NumClasses));
+        _classifier = Child(ClassifierName, MakeClassifier(NumClasses));
     }
+
+    /// <summary>Takes a head that is not as usual.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="head">The head.</param>
+    /// <param name="numFeatures">Channels of <see cref="Backbone.ForwardFeatures"/>.</param>
+    protected void AddHead(string name, ClassificationHead head, int numFeatures) => (_head, _numFeatures) = (Child(name, head), numFeatures);
 
     protected override Tensor OnForwardHead(Tensor features, bool preLogits)
     {
@@ -84,7 +92,7 @@ public abstract class PooledBackbone : Backbone
         }
         if (pool is { } changed)
             _pool = Replace("global_pool", MakePool(changed));
-        _classifier = Replace(Classifier, MakeClassifier(numClasses));
+        _classifier = Replace(ClassifierName, MakeClassifier(numClasses));
     }
 
     private GlobalPool2d MakePool(GlobalPool pool) => new(pool, flatten: !_isConvolution);

@@ -20,6 +20,7 @@ internal sealed class Fixture
         if ((long)InputSize.Channels * InputSize.Height * InputSize.Width > LargestImage)
             throw new FileFormatException($"{name} asks for images of {InputSize}, which is too large");
         Options = root.Object("create_args") is { } arguments ? ReadOptions(arguments) : new();
+        Activation = root.Object("create_args")?.Text("act_layer") is { } activation ? Activations.Parse(activation) : null;
         State = [.. root.Items("state_dict").Select(ReadState)];
         Exponents = State.Where(s => s.Exponent != 0).ToDictionary(s => s.Name, s => s.Exponent, StringComparer.Ordinal);
     }
@@ -33,6 +34,9 @@ internal sealed class Fixture
     public InputSize InputSize { get; }
 
     public ModelOptions Options { get; }
+
+    /// <summary>What stands in the place of every ReLU, where the fixture was made so: a function without a kink has comparable gradients.</summary>
+    public ActivationKind? Activation { get; }
 
     /// <summary>Name, shape, dtype and exponent of every tensor, in order; empty in training fixtures.</summary>
     public IReadOnlyList<(string Name, int[] Shape, string DType, int Exponent)> State { get; }
@@ -65,7 +69,7 @@ internal sealed class Fixture
 
     private ModelOptions ReadOptions(JsonFields arguments)
     {
-        string[] known = ["num_classes", "in_chans", "output_stride", "img_size", "global_pool", "block_args"];
+        string[] known = ["num_classes", "in_chans", "output_stride", "img_size", "global_pool", "block_args", "act_layer"];
         if (arguments.Element.EnumerateObject().Select(p => p.Name).FirstOrDefault(n => !known.Contains(n)) is { } unknown)
             throw new FileFormatException($"{Name} creates its network with '{unknown}', which this program does not know");
         return new()

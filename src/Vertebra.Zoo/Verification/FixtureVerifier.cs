@@ -68,6 +68,11 @@ public static class FixtureVerifier
     {
         using var _ = Construction.Deferred();
         var network = Models.Create(fixture.Model, fixture.Options);
+        if (fixture.Activation is { } activation)
+        {
+            foreach (var layer in network.NamedModules().Select(m => m.Module).OfType<ActivationLayer>().Where(l => l.Kind == ActivationKind.Relu))
+                layer.Kind = activation;
+        }
         if (fixture.State.Count > 0)
             CompareState(fixture, network, checks);
         CompareCounts(fixture.Root, network, "", checks);

@@ -1,4 +1,5 @@
 using Vertebra.Ops;
+using Vertebra.Zoo.Weights;
 
 namespace Vertebra.Zoo;
 
@@ -7,7 +8,8 @@ public static class PretrainedWeights
 {
     /// <summary>
     /// Loads a state dict. The first convolution is adapted to the network's input channels; a classifier of another size is
-    /// left out, and the network keeps its fresh one. Everything else must match.
+    /// left out, and the network keeps its fresh one. Names of torchvision's networks are translated where they differ. Everything
+    /// else must match.
     /// </summary>
     /// <param name="network">The network to fill.</param>
     /// <param name="state">Tensors by full name, as <see cref="Checkpoint"/> reads them.</param>
@@ -17,15 +19,16 @@ public static class PretrainedWeights
     public static IReadOnlyList<string> LoadPretrained(this Backbone network, IReadOnlyDictionary<string, Tensor> state, string source)
     {
         var own = network.State().ToDictionary(s => s.Name, s => s.Tensor, StringComparer.Ordinal);
+        var notes = new List<string>();
+        state = TorchvisionNames.Translate(network, own, state, notes) ?? state;
         var fitting = new OrderedDictionary<string, Tensor>(StringComparer.Ordinal);
         foreach (var (name, tensor) in state)
             fitting[name] = tensor;
-        var notes = new List<string>();
 
         network.AdaptState(fitting, notes);
         foreach (var first in network.FirstConv.Split(',').Select(p => own.ContainsKey(p) ? p : $"{p}.weight"))
         {
-            if (!fitting.TryGetValue(first, out var weight) || weight.Rank != 4 || weight.Shape[1] == network.InChans)
+            if (!fitting.TryGetValue(first, out var weight) || weight.Rank != 4 || weight.Shape[1] == network.InChans || own.GetValueOrDefault(first)?.Shape == weight.Shape)
                 continue;
             fitting[first] = AdaptInput(weight, network.InChans);
             notes.Add($"{first}: from {weight.Shape[1]} to {network.InChans} input channels");

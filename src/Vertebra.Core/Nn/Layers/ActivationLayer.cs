@@ -13,6 +13,9 @@ public enum ActivationKind
     /// <summary>Slope 0.01 below zero.</summary>
     LeakyRelu,
 
+    /// <summary>Slope 0.001 below zero.</summary>
+    LeakyReluThousandth,
+
     /// <summary>Exact: x · Φ(x).</summary>
     Gelu,
 
@@ -40,7 +43,7 @@ public static class Activations
 {
     private static readonly (string Name, ActivationKind Kind)[] s_names =
     [
-        ("identity", ActivationKind.Identity), ("relu", ActivationKind.Relu), ("relu6", ActivationKind.Relu6), ("leaky_relu", ActivationKind.LeakyRelu),
+        ("identity", ActivationKind.Identity), ("relu", ActivationKind.Relu), ("relu6", ActivationKind.Relu6), ("leaky_relu", ActivationKind.LeakyRelu), ("leaky_relu_0.001", ActivationKind.LeakyReluThousandth),
         ("gelu", ActivationKind.Gelu), ("gelu_tanh", ActivationKind.GeluTanh), ("quick_gelu", ActivationKind.QuickGelu), ("silu", ActivationKind.Silu), ("swish", ActivationKind.Silu),
         ("hard_swish", ActivationKind.HardSwish), ("hard_sigmoid", ActivationKind.HardSigmoid), ("sigmoid", ActivationKind.Sigmoid),
         ("tanh", ActivationKind.Tanh), ("softplus", ActivationKind.Softplus), ("mish", ActivationKind.Mish), ("elu", ActivationKind.Elu),
@@ -65,6 +68,7 @@ public static class Activations
         ActivationKind.Relu => x.Relu(),
         ActivationKind.Relu6 => x.Relu6(),
         ActivationKind.LeakyRelu => x.LeakyRelu(0.01f),
+        ActivationKind.LeakyReluThousandth => x.LeakyRelu(0.001f),
         ActivationKind.Gelu => x.Gelu(),
         ActivationKind.GeluTanh => x.Gelu(approximate: true),
         ActivationKind.QuickGelu => x * (x * 1.702f).Sigmoid(),
@@ -87,7 +91,8 @@ public static class Activations
 /// <summary>An activation as a module.</summary>
 public sealed class ActivationLayer(ActivationKind kind) : Module
 {
-    public ActivationKind Kind { get; } = kind;
+    /// <summary>Which; another one takes its place only to compare gradients with those of the same network without kinks.</summary>
+    public ActivationKind Kind { get; internal set; } = kind;
 
     protected override Tensor OnForward(Tensor x) => x.Activate(Kind);
 }
