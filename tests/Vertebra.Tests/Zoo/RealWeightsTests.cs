@@ -3,7 +3,6 @@ using Vertebra.Autograd;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Data.Images;
 using Vertebra.Nn;
-using Vertebra.Ops;
 using Vertebra.Zoo;
 using Vertebra.Zoo.Families;
 using Vertebra.Zoo.Weights;
