@@ -79,6 +79,10 @@ public static class Models
         GoogLeNet.Family,
         ShuffleNetV2.Family,
         TorchvisionMnasNet.Family,
+        FastVit.Family,
+        Levit.Family,
+        EfficientVit.Family,
+        EfficientVitMsra.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

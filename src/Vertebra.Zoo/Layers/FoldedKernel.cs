@@ -46,8 +46,8 @@ internal sealed class FoldedKernel
         return this;
     }
 
-    /// <summary>Adds the input itself, with its normaliser if it has one.</summary>
-    public FoldedKernel AddIdentity(BatchNorm2d? norm)
+    /// <summary>Adds the input itself, with its normaliser if it has one, times a factor.</summary>
+    public FoldedKernel AddIdentity(BatchNorm2d? norm, double factor = 1)
     {
         if (IsMeta)
             return this;
@@ -55,9 +55,23 @@ internal sealed class FoldedKernel
         var inputs = _model.Weight.Shape[1];
         for (var o = 0; o < _model.OutChannels; o++)
         {
-            _weight[IndexOf(o, o % inputs, 0, 0, 1, 1)] += scale[o];
-            _bias[o] += shift[o];
+            _weight[IndexOf(o, o % inputs, 0, 0, 1, 1)] += factor * scale[o];
+            _bias[o] += factor * shift[o];
         }
+        return this;
+    }
+
+    /// <summary>Multiplies everything added so far by a factor per output channel.</summary>
+    public FoldedKernel Scale(Tensor factors)
+    {
+        if (IsMeta)
+            return this;
+        var values = factors.ToArray<float>();
+        var taps = _weight.Length / _bias.Length;
+        for (var i = 0; i < _weight.Length; i++)
+            _weight[i] *= values[i / taps];
+        for (var o = 0; o < _bias.Length; o++)
+            _bias[o] *= values[o];
         return this;
     }
 

@@ -28,11 +28,14 @@ public sealed class MultiBranchBlock : Module, IReparameterisable
     /// <param name="dropPathRate">Stochastic depth of all branches but the identity.</param>
     /// <param name="initialiser">Fills the convolutions.</param>
     /// <param name="normInitialiser">Fills the normalisers' scales.</param>
+    /// <param name="hasPointwise">Whether there is the other 1x1 convolution.</param>
+    /// <param name="excitation">Attention after the sum that comes first in the state dict, as child <c>se</c>.</param>
     public MultiBranchBlock(
         int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1, int? branches = null, bool hasIdentity = false,
         Module? attention = null, ActivationKind activation = ActivationKind.Relu, float dropPathRate = 0,
-        Initialiser? initialiser = null, Initialiser? normInitialiser = null)
+        Initialiser? initialiser = null, Initialiser? normInitialiser = null, bool hasPointwise = true, SqueezeExcite? excitation = null)
     {
+        _attention = excitation is null ? null : Child("se", excitation);
         if (hasIdentity)
             _identity = Child("identity", new BatchNorm2d(outChannels, initialiser: normInitialiser));
         _branches = [.. Enumerable.Range(0, branches ?? 1).Select(_ => Branch(kernel))];
@@ -40,11 +43,11 @@ public sealed class MultiBranchBlock : Module, IReparameterisable
             Child("conv_kxk", _branches[0]);
         else
             Child("conv_kxk", new ModuleList<ConvNormAct>(_branches));
-        if (kernel > 1)
+        if (kernel > 1 && hasPointwise)
             _pointwise = Child(branches is null ? "conv_1x1" : "conv_scale", Branch(1));
         if (dropPathRate > 0 && hasIdentity)
             _dropPath = Child("drop_path", new DropPath(dropPathRate));
-        _attention = attention is null ? null : Child("attn", attention);
+        _attention ??= attention is null ? null : Child("attn", attention);
         _act = Child("act", new ActivationLayer(activation));
 
         ConvNormAct Branch(int side) =>
@@ -57,13 +60,7 @@ public sealed class MultiBranchBlock : Module, IReparameterisable
     {
         if (IsReparameterised)
             return;
-        var kernel = new FoldedKernel(_branches[0].Conv);
-        foreach (var branch in _branches)
-            kernel.Add(branch);
-        if (_pointwise is not null)
-            kernel.Add(_pointwise);
-        if (_identity is not null)
-            kernel.AddIdentity(_identity);
+        var kernel = Fold();
         foreach (var (name, module) in Children.ToArray())
         {
             if (module != _attention && module != _act)
@@ -72,6 +69,17 @@ public sealed class MultiBranchBlock : Module, IReparameterisable
         (_identity, _branches, _pointwise, _dropPath) = (null, [], null, null);
         _folded = Child("reparam_conv", kernel.ToConvolution());
         _folded.Train(IsTraining);
+    }
+
+    /// <summary>The sum of the branches as one kernel.</summary>
+    internal FoldedKernel Fold()
+    {
+        var kernel = new FoldedKernel(_branches[0].Conv);
+        foreach (var branch in _branches)
+            kernel.Add(branch);
+        if (_pointwise is not null)
+            kernel.Add(_pointwise);
+        return _identity is null ? kernel : kernel.AddIdentity(_identity);
     }
 
     protected override Tensor OnForward(Tensor x)
