@@ -83,6 +83,11 @@ public static class Models
         Levit.Family,
         EfficientVit.Family,
         EfficientVitMsra.Family,
+        EfficientFormer.Family,
+        EfficientFormerV2.Family,
+        TinyVit.Family,
+        EdgeNeXt.Family,
+        RepVit.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

@@ -73,6 +73,15 @@ internal sealed class ByobBlock : Module
             _act = Child("act", new ActivationLayer(spec.Activation));
     }
 
+    /// <summary>A block of any kind.</summary>
+    public static Module Create(ByobSpec spec, ByobBlockSpec block, ByobPlace place) => block.Kind switch
+    {
+        ByobBlockKind.Rep or ByobBlockKind.One => MultiBranch(spec, block, place),
+        ByobBlockKind.MobileVit => new MobileVitBlock(spec, block, place),
+        ByobBlockKind.MobileVitV2 => new MobileVitV2Block(spec, block, place),
+        _ => new ByobBlock(spec, block, place),
+    };
+
     /// <summary>The blocks of RepVGG and MobileOne.</summary>
     public static MultiBranchBlock MultiBranch(ByobSpec spec, ByobBlockSpec block, ByobPlace place)
     {
@@ -145,6 +154,12 @@ internal sealed record ByobBlockSpec(ByobBlockKind Kind, int OutChannels)
     public bool Attends { get; init; }
 
     public SelfAttentionSpec? SelfAttention { get; init; }
+
+    /// <summary>Channels of a MobileViT block's transformer.</summary>
+    public int Inner { get; init; }
+
+    /// <summary>Blocks of that transformer.</summary>
+    public int Depth { get; init; }
 }
 
 /// <summary>One stage.</summary>
@@ -235,6 +250,12 @@ internal enum ByobBlockKind
 
     /// <summary>MobileOne's.</summary>
     One,
+
+    /// <summary>MobileViT's.</summary>
+    MobileVit,
+
+    /// <summary>MobileViT V2's.</summary>
+    MobileVitV2,
 }
 
 internal enum ByobStem

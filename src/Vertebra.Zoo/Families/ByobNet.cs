@@ -4,8 +4,8 @@ namespace Vertebra.Zoo.Families;
 
 /// <summary>
 /// Networks put together of blocks by a table: GENet, RepVGG, MobileOne, variants of ResNet, ResNeXt and RegNetZ, CLIP's
-/// residual networks, and BoTNet, HaloNet and LambdaNet with self-attention in their blocks. Names, state-dict keys and defaults
-/// follow timm's byobnet and byoanet families; the variants are the rows of ByobNetVariants.cs and ByoaNetVariants.cs.
+/// residual networks, BoTNet, HaloNet and LambdaNet with self-attention in their blocks, and MobileViT. Names, state-dict keys and defaults
+/// follow timm's byobnet and byoanet families; the variants are the rows of ByobNetVariants.cs, ByoaNetVariants.cs and MobileVit.cs.
 /// </summary>
 public sealed class ByobNet : Backbone
 {
@@ -107,7 +107,7 @@ public sealed class ByobNet : Backbone
                 var isFirst = blocks.Count == 0;
                 var map = spec.ImageSize / (isFirst ? formerStride : stride);
                 var place = new ByobPlace(width, block.OutChannels, isFirst ? step : 1, dilation, firstDilation, Widths.DropPathRate(options.DropPathRate, index++, count), map);
-                blocks.Add(block.Kind is ByobBlockKind.Rep or ByobBlockKind.One ? ByobBlock.MultiBranch(spec, block, place) : new ByobBlock(spec, block, place));
+                blocks.Add(ByobBlock.Create(spec, block, place));
                 (width, firstDilation) = (block.OutChannels, dilation);
             }
             stages.Add(new Sequential(blocks));

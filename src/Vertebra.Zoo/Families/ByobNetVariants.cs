@@ -19,10 +19,10 @@ internal static class ByobNetVariants
     public static Family Family() => new(
         "byobnet",
         "Lin, Chen, Sun, Li, Jin: Neural architecture design for GPU-efficient networks, 2020, arXiv:2006.14090; Ding et al.: RepVGG, CVPR 2021, arXiv:2101.03697; "
-            + "Vasu et al.: MobileOne, CVPR 2023, arXiv:2206.04040",
-        [.. Rows().Concat(ClipRows()).Concat(ByoaNetVariants.Rows())
+            + "Vasu et al.: MobileOne, CVPR 2023, arXiv:2206.04040; Mehta and Rastegari: MobileViT, ICLR 2022, arXiv:2110.02178",
+        [.. Rows().Concat(ClipRows()).Concat(ByoaNetVariants.Rows()).Concat(MobileVit.Rows())
             .Select(r => ModelInfo.Row(r.Name, "byobnet", r.Tags, r.Spec.Classifier, r.Spec.FirstConv, options => new ByobNet(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>(MobileVit.Aliases()));
 
     private static IEnumerable<Row> Rows()
     {

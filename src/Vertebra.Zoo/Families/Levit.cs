@@ -6,22 +6,15 @@ namespace Vertebra.Zoo.Families;
 /// LeViT: a stem of convolutions, then three stages of attention with biases by offset, batch normalisation everywhere (Graham et al.
 /// 2021), with linear layers or, as levit_conv, with 1x1 convolutions. Names, state-dict keys and defaults follow timm.
 /// </summary>
-public sealed class Levit : Backbone
+public sealed class Levit : TwoHeadBackbone
 {
-    private readonly bool _isDistilled;
     private readonly float _dropRate;
     private readonly Sequential _stem;
     private readonly Sequential _stages;
-    private readonly List<FeatureInfo> _features = [];
-    private GlobalPool2d _pool;
-    private Module _head;
-    private Module? _headDist;
 
-    internal Levit(LevitSpec spec, ModelOptions options) : base(options)
+    internal Levit(LevitSpec spec, ModelOptions options) : base(options, LevitVariants.FirstConv, spec.Classifier)
     {
-        if (options.OutputStride is not null)
-            throw new VertebraException("output_stride cannot be chosen for LeViT: its attention is laid out for the strides it has");
-        (_isDistilled, _dropRate, Classifier) = (spec.IsDistilled, options.DropRate, spec.Classifier);
+        _dropRate = options.DropRate;
         _stem = Child("stem", new Sequential(Stem(InChans, spec)));
         var stride = spec.StemStride;
         var map = (options.ImgSize ?? 224) / stride;
@@ -32,49 +25,19 @@ public sealed class Levit : Backbone
             if (i > 0)
                 (stride, map) = (2 * stride, (map + 1) / 2);
             stages[i] = new Sequential(LevitBlocks.Stage(spec, i, former, map, options.DropPathRate));
-            _features.Add(new(i, spec.Widths[i], stride, $"stages.{i}"));
+            AddFeature(spec.Widths[i], stride, $"stages.{i}");
         }
         _stages = Child("stages", new Sequential(stages));
-        _pool = new GlobalPool2d(options.GlobalPool ?? GlobalPool.Avg);
-        CheckWidth(_pool.Pool);
-        _head = Child("head", MakeHead(NumClasses, options.DropRate));
-        _headDist = spec.IsDistilled ? Child("head_dist", MakeHead(NumClasses, 0)) : null;
+        // The classifiers drop by themselves, after their normalisers.
+        AddHeads(options, drop: 0, spec.IsDistilled);
     }
 
     public static Family Family { get; } = LevitVariants.Family();
 
-    public override int NumFeatures => _features[^1].Channels;
-
-    public override IReadOnlyList<FeatureInfo> FeatureInfo => _features;
-
-    public override string Classifier { get; }
-
-    public override string FirstConv => "stem.conv1.linear";
-
-    protected internal override void AdaptState(IDictionary<string, Tensor> state, ICollection<string> notes) => OffsetBiases.Adapt(this, state, notes);
-
     protected override Tensor OnForwardFeatures(Tensor x) => _stages.Forward(_stem.Forward(x));
 
-    // The classifier that learned from a teacher and the one that learned from labels have the same say.
-    protected override Tensor OnForwardHead(Tensor features, bool preLogits)
-    {
-        var x = _pool.Forward(features);
-        if (preLogits)
-            return x;
-        return _headDist is null ? _head.Forward(x) : (_head.Forward(x) + _headDist.Forward(x)) * 0.5f;
-    }
-
-    protected override void OnResetClassifier(int numClasses, GlobalPool? pool)
-    {
-        if (pool is { } changed)
-        {
-            CheckWidth(changed);
-            _pool = new GlobalPool2d(changed);
-        }
-        _head = Replace("head", MakeHead(numClasses, _dropRate));
-        if (_isDistilled)
-            _headDist = Replace("head_dist", MakeHead(numClasses, 0));
-    }
+    protected override Module MakeHead(int numClasses, bool isTeachers) =>
+        numClasses == 0 ? new Identity() : new FoldingNormLinear(NumFeatures, numClasses, isTeachers ? 0 : _dropRate);
 
     private static IEnumerable<(string, Module)> Stem(int inChannels, LevitSpec spec)
     {
@@ -87,14 +50,6 @@ public sealed class Levit : Backbone
             inChannels = width;
         }
     }
-
-    private static void CheckWidth(GlobalPool pool)
-    {
-        if (pool.Width() != 1)
-            throw new VertebraException($"global_pool cannot be {pool.NameOf()} here: the classifier's normaliser takes as many features as the map has channels");
-    }
-
-    private Module MakeHead(int numClasses, float dropRate) => numClasses == 0 ? new Identity() : new FoldingNormLinear(NumFeatures, numClasses, dropRate);
 }
 
 /// <summary>What distinguishes the variants.</summary>
@@ -136,6 +91,10 @@ internal static class LevitBlocks
         yield return ("blocks", new Sequential(Enumerable.Range(0, spec.Depths[stage]).Select(_ => new LevitBlock(spec, stage, map, dropPathRate))));
     }
 
+    /// <summary>Attention over all pixels; values are twice as wide as keys.</summary>
+    public static OffsetAttention Attention(LevitSpec spec, int width, int heads, int map) => new(
+        map, heads, spec.KeyWidth, 2 * spec.KeyWidth, outputs => spec.Affine(width, outputs), Projection(spec, 2 * spec.KeyWidth * heads, width, Init.Zeros));
+
     public static Sequential Projection(LevitSpec spec, int from, int to, Initialiser? normInitialiser) =>
         new([("act", new ActivationLayer(spec.Activation)), ("ln", spec.Affine(from, to, normInitialiser))]);
 }
@@ -160,14 +119,14 @@ internal sealed class LevitMlp : Module
 /// <summary>Attention and MLP, each beside a shortcut.</summary>
 internal sealed class LevitBlock : Module
 {
-    private readonly LevitAttention _attn;
+    private readonly OffsetAttention _attn;
     private readonly DropPath? _dropPath1;
     private readonly LevitMlp _mlp;
     private readonly DropPath? _dropPath2;
 
     public LevitBlock(LevitSpec spec, int stage, int map, float dropPathRate)
     {
-        _attn = Child("attn", new LevitAttention(spec, spec.Widths[stage], spec.Heads[stage], map));
+        _attn = Child("attn", LevitBlocks.Attention(spec, spec.Widths[stage], spec.Heads[stage], map));
         _dropPath1 = dropPathRate > 0 ? Child("drop_path1", new DropPath(dropPathRate)) : null;
         _mlp = Child("mlp", new LevitMlp(spec, spec.Widths[stage]));
         _dropPath2 = dropPathRate > 0 ? Child("drop_path2", new DropPath(dropPathRate)) : null;
@@ -201,36 +160,6 @@ internal sealed class LevitDownsample : Module
         x = _attn.Forward(x);
         var branch = _mlp.Forward(x);
         return x + (_dropPath?.Forward(branch) ?? branch);
-    }
-}
-
-/// <summary>Attention over all pixels; values are twice as wide as keys.</summary>
-internal sealed class LevitAttention : Module
-{
-    private const int ValueRatio = 2;
-    private readonly int _heads;
-    private readonly int _keyWidth;
-    private readonly Size2d _map;
-    private readonly Tensor _biases;
-    private readonly Tensor _index;
-    private readonly Module _qkv;
-    private readonly Sequential _proj;
-
-    public LevitAttention(LevitSpec spec, int width, int heads, Size2d map)
-    {
-        (_heads, _keyWidth, _map) = (heads, spec.KeyWidth, map);
-        _biases = Parameter("attention_biases", [heads, map.H * map.W], Init.Zeros);
-        _index = Buffer("attention_bias_idxs", OffsetBiases.Index(map), persistent: false);
-        _qkv = Child("qkv", spec.Affine(width, (2 + ValueRatio) * spec.KeyWidth * heads));
-        _proj = Child("proj", LevitBlocks.Projection(spec, ValueRatio * spec.KeyWidth * heads, width, Init.Zeros));
-    }
-
-    protected override Tensor OnForward(Tensor x)
-    {
-        OffsetBiases.CheckMap(x, _map);
-        var parts = Heads.Split(_qkv.Forward(x).ToTokens(), _heads).Split([_keyWidth, _keyWidth, ValueRatio * _keyWidth], -1);
-        var result = parts[0].Attention(parts[1], parts[2], mask: OffsetBiases.Of(_biases, _index));
-        return _proj.Forward(result.Join().ToMap(_map.H, _map.W));
     }
 }
 

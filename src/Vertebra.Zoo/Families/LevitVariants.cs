@@ -3,6 +3,8 @@ namespace Vertebra.Zoo.Families;
 /// <summary>The table of <see cref="Levit"/>. Facts as in timm's registry.</summary>
 internal static class LevitVariants
 {
+    public const string FirstConv = "stem.conv1.linear";
+
     private static readonly PretrainedConfig s_config = new() { FixedInputSize = true, PoolSize = [], CropPct = 0.9f, License = "apache-2.0" };
 
     public static Family Family() => new(
@@ -20,7 +22,7 @@ internal static class LevitVariants
             var isPublished = spec.Activation == ActivationKind.HardSwish;
             var config = isPublished && usesConv ? s_config with { PoolSize = [4, 4] } : s_config;
             yield return ModelInfo.Row(
-                name, "levit", [(isPublished ? "fb_dist_in1k" : "untrained", config)], spec.Classifier, "stem.conv1.linear", options => new Levit(spec, options));
+                name, "levit", [(isPublished ? "fb_dist_in1k" : "untrained", config)], spec.Classifier, FirstConv, options => new Levit(spec, options));
         }
     }
 

@@ -171,7 +171,7 @@ internal sealed class XcitBlock : Module
     private readonly Tensor _gamma3;
     private readonly Tensor _gamma2;
     private readonly LayerNorm _norm1;
-    private readonly ChannelAttention _attention;
+    private readonly CrossCovarianceAttention _attention;
     private readonly DropPath? _dropPath1;
     private readonly LayerNorm _norm3;
     private readonly NeighbourMixing _neighbours;
@@ -186,7 +186,7 @@ internal sealed class XcitBlock : Module
         _gamma3 = Parameter("gamma3", [spec.Width], Init.Constant(spec.LayerScale));
         _gamma2 = Parameter("gamma2", [spec.Width], Init.Constant(spec.LayerScale));
         _norm1 = Child("norm1", new LayerNorm(spec.Width, 1e-6f));
-        _attention = Child("attn", new ChannelAttention(spec.Width, spec.Heads));
+        _attention = Child("attn", new CrossCovarianceAttention(spec.Width, spec.Heads));
         _dropPath1 = dropPathRate > 0 ? Child("drop_path1", new DropPath(dropPathRate)) : null;
         _norm3 = Child("norm3", new LayerNorm(spec.Width, 1e-6f));
         _neighbours = Child("local_mp", new NeighbourMixing(spec.Width));
@@ -211,33 +211,6 @@ internal sealed class XcitBlock : Module
     }
 
     protected override Tensor OnForward(Tensor x) => throw new VertebraException("a block with convolutions takes tokens and their grid");
-
-    /// <summary>Softmax over the covariance of normalised queries and keys, channel by channel within a head.</summary>
-    private sealed class ChannelAttention : Module
-    {
-        private readonly int _heads;
-        private readonly Tensor _temperature;
-        private readonly Linear _qkv;
-        private readonly Linear _proj;
-
-        public ChannelAttention(int width, int heads)
-        {
-            _heads = heads;
-            _temperature = Parameter("temperature", [heads, 1, 1], Init.Ones);
-            _qkv = Child("qkv", TokenLinear.Create(width, 3 * width));
-            _proj = Child("proj", TokenLinear.Create(width, width));
-        }
-
-        protected override Tensor OnForward(Tensor x)
-        {
-            var (q, k, v) = Heads.Split3(_qkv.Forward(x), _heads);
-            var weights = (UnitLength(q).MatMul(UnitLength(k), transposeA: true) * _temperature).Softmax();
-            return _proj.Forward(v.MatMul(weights, transposeB: true).Join());
-        }
-
-        // Along the tokens, for each channel.
-        private static Tensor UnitLength(Tensor x) => x / x.Square().Sum([2], keepAxes: true).Sqrt().Clamp(1e-12f);
-    }
 
     /// <summary>Two depthwise 3x3 convolutions over the map.</summary>
     private sealed class NeighbourMixing : Module

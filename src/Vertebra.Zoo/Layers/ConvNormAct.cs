@@ -1,7 +1,7 @@
 namespace Vertebra.Zoo.Layers;
 
 /// <summary>
-/// A convolution <c>conv</c> without bias and a normaliser <c>bn</c> that activates, padded so that the size stays or is
+/// A convolution <c>conv</c>, as a rule without bias, and a normaliser <c>bn</c> that activates, padded so that the size stays or is
 /// divided by the stride. With anti-aliasing the convolution keeps the size and <c>aa</c> reduces it. timm's ConvNormAct.
 /// </summary>
 public sealed class ConvNormAct : Module
@@ -20,15 +20,16 @@ public sealed class ConvNormAct : Module
     /// <param name="antiAliasing">How the image is blurred where the stride is not 1.</param>
     /// <param name="initialiser">Fills the convolution's weight.</param>
     /// <param name="normInitialiser">Fills the scale of the batch normalisation.</param>
+    /// <param name="bias">Whether the convolution has one.</param>
     public ConvNormAct(
         int inChannels, int outChannels, Size2d kernel, int stride = 1, ActivationKind activation = ActivationKind.Relu, int dilation = 1, int groups = 1,
         WindowPadding? padding = null, NormLayer? norm = null, AntiAliasing antiAliasing = AntiAliasing.None,
-        Initialiser? initialiser = null, Initialiser? normInitialiser = null)
+        Initialiser? initialiser = null, Initialiser? normInitialiser = null, bool bias = false)
     {
         _blur = antiAliasing.Make(outChannels, stride);
         var step = _blur is null ? stride : 1;
         Conv = Child("conv", new Conv2d(
-            inChannels, outChannels, kernel, step, padding ?? WindowPadding.Centred(kernel, step, dilation), dilation, groups, bias: false, initialiser));
+            inChannels, outChannels, kernel, step, padding ?? WindowPadding.Centred(kernel, step, dilation), dilation, groups, bias, initialiser));
         Norm = Child("bn", norm ?? new BatchNorm2d(outChannels, activation: activation, initialiser: normInitialiser));
         if (_blur is not null)
             Child("aa", _blur);

@@ -64,14 +64,20 @@ internal sealed class FoldedKernel
     /// <summary>Multiplies everything added so far by a factor per output channel.</summary>
     public FoldedKernel Scale(Tensor factors)
     {
+        if (!IsMeta)
+            Scale(Array.ConvertAll(factors.ToArray<float>(), f => (double)f));
+        return this;
+    }
+
+    /// <summary>Puts a normaliser after everything added so far.</summary>
+    public FoldedKernel Then(BatchNorm2d norm)
+    {
         if (IsMeta)
             return this;
-        var values = factors.ToArray<float>();
-        var taps = _weight.Length / _bias.Length;
-        for (var i = 0; i < _weight.Length; i++)
-            _weight[i] *= values[i / taps];
+        var (scale, shift) = Affine(norm, _bias.Length);
+        Scale(scale);
         for (var o = 0; o < _bias.Length; o++)
-            _bias[o] *= values[o];
+            _bias[o] += shift[o];
         return this;
     }
 
@@ -108,6 +114,15 @@ internal sealed class FoldedKernel
             conv.Bias!.CopyFrom<float>(bias.ToArray<float>());
         }
         return conv;
+    }
+
+    private void Scale(double[] factors)
+    {
+        var taps = _weight.Length / _bias.Length;
+        for (var i = 0; i < _weight.Length; i++)
+            _weight[i] *= factors[i / taps];
+        for (var o = 0; o < _bias.Length; o++)
+            _bias[o] *= factors[o];
     }
 
     // Place of a tap of a smaller kernel, centred in the model's.

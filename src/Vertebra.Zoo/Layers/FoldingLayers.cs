@@ -140,23 +140,32 @@ public sealed class FoldingNormLinear : Module, IReparameterisable
         using var scope = _linear.Weight.IsMeta ? Construction.Meta() : Construction.Deferred();
         _weight = Parameter("weight", _linear.Weight.Shape, Init.Zeros);
         _bias = Parameter("bias", _linear.Bias!.Shape, Init.Zeros);
-        if (!_weight.IsMeta)
-            Fold(_weight, _bias);
+        if (IsMeta)
+            return;
+        var (weight, bias) = Folded();
+        _weight.CopyFrom<float>(weight);
+        _bias.CopyFrom<float>(bias);
+    }
+
+    /// <summary>Shape of the linear layer's weight.</summary>
+    internal Shape WeightShape => _linear.Weight.Shape;
+
+    /// <summary>Whether it has shapes only.</summary>
+    internal bool IsMeta => _linear.Weight.IsMeta;
+
+    /// <summary>Weight and bias of one linear layer that does the same.</summary>
+    internal (float[] Weight, float[] Bias) Folded()
+    {
+        var (scale, shift) = FoldedKernel.Affine(_norm, _linear.InFeatures);
+        var (weight, bias) = (_linear.Weight.ToArray<float>(), Array.ConvertAll(_linear.Bias!.ToArray<float>(), b => (double)b));
+        for (var i = 0; i < weight.Length; i++)
+        {
+            var (output, input) = (i / _linear.InFeatures, i % _linear.InFeatures);
+            bias[output] += weight[i] * shift[input];
+            weight[i] = (float)(weight[i] * scale[input]);
+        }
+        return (weight, Array.ConvertAll(bias, b => (float)b));
     }
 
     protected override Tensor OnForward(Tensor x) => _weight is null ? _linear.Forward(_drop.Forward(_norm.Forward(x))) : x.Linear(_weight, _bias);
-
-    private void Fold(Tensor weight, Tensor bias)
-    {
-        var (scale, shift) = FoldedKernel.Affine(_norm, _linear.InFeatures);
-        var (values, sums) = (_linear.Weight.ToArray<float>(), Array.ConvertAll(_linear.Bias!.ToArray<float>(), b => (double)b));
-        for (var i = 0; i < values.Length; i++)
-        {
-            var (output, input) = (i / _linear.InFeatures, i % _linear.InFeatures);
-            sums[output] += values[i] * shift[input];
-            values[i] = (float)(values[i] * scale[input]);
-        }
-        weight.CopyFrom<float>(values);
-        bias.CopyFrom<float>(Array.ConvertAll(sums, s => (float)s));
-    }
 }
