@@ -99,7 +99,7 @@ internal static class EdgeNeXtBlocks
     private static readonly Initialiser s_init = Init.TruncatedNormal(0.02f);
 
     public static Conv2d Conv(int from, int to, int kernel, int stride, bool bias, bool overlaps = false, int groups = 1) =>
-        new(from, to, kernel, stride, overlaps ? WindowPadding.Centred(kernel, stride, 1) : 0, 1, groups, bias, s_init, Init.Zeros);
+        new(from, to, kernel, stride, overlaps ? kernel / 2 : 0, 1, groups, bias, s_init, Init.Zeros);
 
     public static IEnumerable<(string Name, Module Module)> Stage(EdgeNeXtSpec spec, int stage, int inChannels, IReadOnlyList<float> dropPathRates)
     {
