@@ -171,7 +171,7 @@ internal sealed class MapScale : Module
 
     public Tensor Gamma { get; }
 
-    protected override Tensor OnForward(Tensor x) => x * Gamma.Reshape([Gamma.Shape[0]]);
+    protected override Tensor OnForward(Tensor x) => x * Gamma.Reshape([1, 1, 1, Gamma.Shape[0]]);
 }
 
 /// <summary>x + γ · (mixed x - normalised x), which folds into one depthwise convolution.</summary>
