@@ -108,6 +108,10 @@ public abstract class Backbone : Module
 /// <param name="Index">Position among <see cref="Backbone.AllFeatureInfo"/>, counted from the finest level.</param>
 /// <param name="Channels">Channels of the map.</param>
 /// <param name="Reduction">Input pixels per pixel of the map, along one side.</param>
-/// <param name="Module">Path of the module that returns the map.</param>
+/// <param name="Module">The reference's name of the level: the path of the module that returns the map, unless <see cref="Path"/> says otherwise.</param>
 /// <param name="PrefixTokens">null where the module returns a map [N, H, W, C]; where it returns tokens [N, L, C], how many of them stand before those of the map.</param>
-public sealed record FeatureInfo(int Index, int Channels, int Reduction, string Module, int? PrefixTokens = null);
+public sealed record FeatureInfo(int Index, int Channels, int Reduction, string Module, int? PrefixTokens = null)
+{
+    /// <summary>Path of the module in the network, where the reference's name for the level is none.</summary>
+    public string Path { get; init; } = Module;
+}

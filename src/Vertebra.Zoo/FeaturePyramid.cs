@@ -40,7 +40,7 @@ public sealed class FeaturePyramid
         if (_traced is { } known && known.Input == images)
             return known.Graph;
         var graph = Graph.Trace(_network, images);
-        var cut = AsMaps(graph.WithOutputs([.. Levels.Select(l => graph.OutputOf(l.Module))]), images);
+        var cut = AsMaps(graph.WithOutputs([.. Levels.Select(l => graph.OutputOf(l.Path))]), images);
         _traced = (images, cut);
         return cut;
     }

@@ -88,6 +88,15 @@ public static class Models
         TinyVit.Family,
         EdgeNeXt.Family,
         RepVit.Family,
+        Coat.Family,
+        FocalNet.Family,
+        MultiScaleVit.Family,
+        GlobalContextVit.Family,
+        NextVit.Family,
+        ShVit.Family,
+        SwiftFormer.Family,
+        Sequencer2d.Family,
+        PyramidVisionTransformer.Family,
     ];
 
     private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);

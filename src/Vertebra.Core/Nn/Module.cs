@@ -135,15 +135,17 @@ public abstract class Module
         }
     }
 
-    /// <summary>Every parameter below, with its dotted name, in state-dict order.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> NamedParameters() =>
-        NamedModules().SelectMany(m => m.Module._parameters.Select(p => (Join(m.Path, p.Name), p.Tensor)));
+    /// <summary>Every parameter below, with its dotted name, in state-dict order; one that several modules share comes once, under its first name.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> NamedParameters() => OwnedParameters().Select(p => (p.Name, p.Entry.Tensor));
 
     /// <summary>Every buffer below that is saved, with its dotted name, in state-dict order.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> NamedBuffers() =>
         NamedModules().SelectMany(m => m.Module._buffers.Where(b => b.IsPersistent).Select(b => (Join(m.Path, b.Name), b.Tensor)));
 
-    /// <summary>Everything that is saved, in PyTorch's order: parameters and buffers module by module. The tensors are the live ones, not copies.</summary>
+    /// <summary>
+    /// Everything that is saved, in PyTorch's order: parameters and buffers module by module, shared ones under each of their names. The
+    /// tensors are the live ones, not copies.
+    /// </summary>
     public IEnumerable<StateEntry> State()
     {
         foreach (var (path, module) in NamedModules())
@@ -180,13 +182,10 @@ public abstract class Module
     /// </summary>
     public void Initialise(ulong seed)
     {
-        foreach (var (path, module) in NamedModules())
+        foreach (var (name, parameter) in OwnedParameters().Where(p => !p.Entry.Tensor.IsMeta))
         {
-            foreach (var parameter in module._parameters.Where(p => !p.Tensor.IsMeta))
-            {
-                parameter.Initialiser(parameter.Tensor, new Philox(seed, Hashing.Fnv1a(Join(path, parameter.Name))));
-                parameter.Tensor.MarkWritten();
-            }
+            parameter.Initialiser(parameter.Tensor, new Philox(seed, Hashing.Fnv1a(name)));
+            parameter.Tensor.MarkWritten();
         }
     }
 
@@ -196,6 +195,9 @@ public abstract class Module
         foreach (var (_, parameter) in NamedParameters())
             parameter.Grad = null;
     }
+
+    private IEnumerable<(string Name, ParameterEntry Entry)> OwnedParameters() =>
+        NamedModules().SelectMany(m => m.Module._parameters.Select(p => (Name: Join(m.Path, p.Name), Entry: p))).DistinctBy(p => p.Entry.Tensor);
 
     private static string Join(string prefix, string name) => prefix.Length == 0 ? name : $"{prefix}.{name}";
 

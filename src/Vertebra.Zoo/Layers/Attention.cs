@@ -20,14 +20,15 @@ public sealed class SqueezeExcite : Module
     /// <param name="biasInitialiser">Fills their biases.</param>
     /// <param name="mobileNames">Names the parts as the mobile networks do.</param>
     /// <param name="normalises">Puts batch normalisation, <c>bn</c>, before the activation.</param>
+    /// <param name="bias">Whether the convolutions have biases.</param>
     public SqueezeExcite(
         int channels, int reduced, ActivationKind activation = ActivationKind.Relu, ActivationKind gate = ActivationKind.Sigmoid, Initialiser? initialiser = null,
-        Initialiser? biasInitialiser = null, bool mobileNames = false, bool normalises = false)
+        Initialiser? biasInitialiser = null, bool mobileNames = false, bool normalises = false, bool bias = true)
     {
-        _reduce = Child(mobileNames ? "conv_reduce" : "fc1", new Conv2d(channels, reduced, 1, initialiser: initialiser, biasInitialiser: biasInitialiser));
+        _reduce = Child(mobileNames ? "conv_reduce" : "fc1", new Conv2d(channels, reduced, 1, bias: bias, initialiser: initialiser, biasInitialiser: biasInitialiser));
         _norm = normalises ? Child("bn", new BatchNorm2d(reduced)) : null;
         _act = Child(mobileNames ? "act1" : "act", new ActivationLayer(activation));
-        _expand = Child(mobileNames ? "conv_expand" : "fc2", new Conv2d(reduced, channels, 1, initialiser: initialiser, biasInitialiser: biasInitialiser));
+        _expand = Child(mobileNames ? "conv_expand" : "fc2", new Conv2d(reduced, channels, 1, bias: bias, initialiser: initialiser, biasInitialiser: biasInitialiser));
         _gate = Child("gate", new ActivationLayer(gate));
     }
 

@@ -33,11 +33,16 @@ internal sealed class EvaluationComparison(Fixture fixture, List<FixtureCheck> c
         CompareFeatureInfo(network, outputs);
         var features = network.ForwardFeatures(image);
         checks.Add(Expected(outputs, "logits").CompareLogits("logits", network.ForwardHead(features), _logitsTolerance));
-        checks.Add(Expected(outputs, "features").CompareMap("features", features, _mapTolerance));
+        checks.Add(Expected(outputs, "features").CompareMap("features", FirstOfSeveral(outputs, features), _mapTolerance));
         var divergence = CompareModules(graph, image, network, outputs);
         ComparePlain(network, image);
         return divergence;
     }
+
+    // Where the reference returns several rows of tokens, the fixture has the first; here they stand one after another.
+    private static Tensor FirstOfSeveral(JsonFields outputs, Tensor features) =>
+        outputs.Object("features") is { } first && first.Text("of") == "forward_features[0]" && first.Numbers("shape") is { Length: 3 } shape && features.Rank == 3
+            ? features.Slice(1, 0, (int)shape[1]) : features;
 
     private static GoldenStatistics Expected(JsonFields fields, string name) => new(fields.Required(name, fields.Object(name)));
 

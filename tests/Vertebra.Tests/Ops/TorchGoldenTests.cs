@@ -2,6 +2,7 @@ using System.Text.Json;
 using Vertebra.Autograd;
 using Vertebra.Kernels;
 using Vertebra.Ops;
+using Vertebra.Zoo.Layers;
 
 namespace Vertebra.Tests.Ops;
 
@@ -50,8 +51,18 @@ public class TorchGoldenTests
             "conv" => x.Conv2d(Numbers([6, 4 / Int("groups"), 3, 3], 2), Numbers([6], 3), Int("stride"), Int("padding"), Int("dilation"), Int("groups")),
             "conv_transpose" => x.ConvTranspose2d(
                 Numbers([4, 6 / Int("groups"), 3, 3], 2), Numbers([6], 3), Int("stride"), Int("padding"), Int("output_padding"), Int("dilation"), Int("groups")),
+            "lstm" => Lstm(x, Int("hidden")),
             var other => throw new InvalidDataException(other),
         };
+    }
+
+    private static Tensor Lstm(Tensor x, int hidden)
+    {
+        var (n, h, w, c) = (x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]);
+        var layer = new BidirectionalLstm(c, hidden);
+        foreach (var (k, (_, parameter)) in layer.NamedParameters().Index())
+            parameter.CopyFrom(Numbers(parameter.Shape, 2 + k));
+        return layer.Forward(x.Reshape([n * h, w, c])).Reshape([n, h, w, 2 * hidden]);
     }
 
     /// <summary>The rule that make.py states.</summary>

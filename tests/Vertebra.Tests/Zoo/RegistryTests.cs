@@ -37,6 +37,26 @@ public class RegistryTests
         Assert.Empty(Models.Families.Where(f => !f.FollowsTimm).SelectMany(f => f.Models).Where(m => table.Knows(m.Name)).Select(m => m.Name));
     }
 
+    [Theory]
+    [InlineData("pvt_tiny", 13.2)]
+    [InlineData("pvt_small", 24.5)]
+    [InlineData("pvt_medium", 44.2)]
+    [InlineData("pvt_large", 61.4)]
+    public void Networks_that_the_reference_does_not_have_are_as_large_as_in_their_paper(string name, double millions) =>
+        Assert.Equal(millions, OnMeta(name).ParameterCount / 1e6, 0.05);
+
+    [Fact]
+    public void Parameters_that_blocks_share_are_trained_once_and_saved_under_all_their_names()
+    {
+        var network = OnMeta("coat_tiny");
+        var parameters = network.NamedParameters().ToArray();
+        Assert.Equal(parameters.Length, parameters.Select(p => p.Tensor).Distinct().Count());
+        var shared = network.State().Where(s => s.Name.EndsWith("cpe.proj.weight", StringComparison.Ordinal) || s.Name == "cpe1.proj.weight").ToArray();
+        Assert.Equal(9, shared.Length);
+        Assert.Same(shared[0].Tensor, shared[1].Tensor);
+        Assert.Equal("cpe1.proj.weight", Assert.Single(parameters, p => p.Tensor == shared[1].Tensor).Name);
+    }
+
     [Fact]
     public void Lists_by_pattern()
     {

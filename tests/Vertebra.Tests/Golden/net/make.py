@@ -33,6 +33,19 @@ def case(name, shape, function, **settings):
     return {"op": name, "shape": list(shape), **settings, "y_shape": list(y.shape), "y": numbers(y), "dx": numbers(x.grad)}
 
 
+def lstm(features, hidden):
+    """A layer over the rows of an image, forwards and backwards; its k-th parameter is tensor(..., 2 + k)."""
+    layer = torch.nn.LSTM(features, hidden, batch_first=True, bidirectional=True)
+    with torch.no_grad():
+        for k, parameter in enumerate(layer.parameters()):
+            parameter.copy_(tensor(parameter.shape, 2 + k))
+
+    def apply(x):
+        n, c, h, w = x.shape
+        return layer(x.permute(0, 2, 3, 1).reshape(n * h, w, c))[0].reshape(n, h, w, 2 * hidden).permute(0, 3, 1, 2)
+    return apply
+
+
 def main():
     cases = []
     for mode in ("nearest", "bilinear", "bicubic"):
@@ -68,6 +81,7 @@ def main():
         kernels = tensor((6, 4 // groups, 3, 3), 2)
         cases.append(case(
             "conv", (2, 7, 6, 4), lambda x: F.conv2d(x, kernels, tensor((6,), 3), stride, padding, dilation, groups), **settings))
+    cases.append(case("lstm", (2, 3, 6, 5), lstm(5, 4), hidden=4))
     sys.stdout.write("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")
 
 
