@@ -9,21 +9,19 @@ namespace Vertebra.Zoo.Families;
 /// </summary>
 public sealed class Coat : TokenBackbone
 {
-    private readonly CoatSpec _spec;
     private readonly Tensor[] _classTokens = new Tensor[4];
     private readonly PatchEmbed[] _embeds = new PatchEmbed[4];
     private readonly ConvolutionalPositions[] _positions = new ConvolutionalPositions[4];
     private readonly ModuleList<CoatBlock>[] _serial = new ModuleList<CoatBlock>[4];
     private readonly ModuleList<CoatParallelBlock>? _parallel;
     private readonly NormLayer[] _norms;
-    private readonly TokenMixer? _aggregate;
+    private readonly TokenSum? _aggregate;
     private readonly Dropout _drop;
     private Module _head;
     private GlobalPool _pool;
 
     internal Coat(CoatSpec spec, ModelOptions options) : base(options, spec.Widths[^1], [])
     {
-        _spec = spec;
         for (var i = 0; i < 4; i++)
             _classTokens[i] = Parameter($"cls_token{i + 1}", [1, 1, spec.Widths[i]], Init.TruncatedNormal(0.02f));
         for (var i = 0; i < 4; i++)
@@ -44,7 +42,7 @@ public sealed class Coat : TokenBackbone
             _parallel = Child("parallel_blocks", new ModuleList<CoatParallelBlock>(blocks));
         }
         _norms = [.. Enumerable.Range(_parallel is null ? 3 : 1, _parallel is null ? 1 : 3).Select(i => Child($"norm{i + 1}", new LayerNorm(spec.Widths[i], CoatSpec.Epsilon)))];
-        _aggregate = _parallel is null ? null : Child("aggregate", new TokenMixer(3));
+        _aggregate = _parallel is null ? null : Child("aggregate", new TokenSum(3));
         _drop = Child("head_drop", new Dropout(options.DropRate));
         _head = Child("head", TokenLinear.Classifier(NumFeatures, NumClasses));
         _pool = Checked(options.GlobalPool ?? GlobalPool.Token);
@@ -86,7 +84,7 @@ public sealed class Coat : TokenBackbone
 
     protected override Tensor OnForwardHead(Tensor features, bool preLogits)
     {
-        var x = _aggregate is null ? Pool(features) : _aggregate.Forward(Tensor.Concat([.. Rows(features).Select(row => Pool(row).Unsqueeze(1))], 1));
+        var x = _aggregate is null ? Pool(features) : _aggregate.Forward(Tensor.Concat([.. Rows(features).Select(row => Pool(row).Unsqueeze(1))], 1)).Squeeze(1);
         x = _drop.Forward(x);
         return preLogits ? x : _head.Forward(x);
     }
@@ -316,17 +314,17 @@ internal sealed class CoatParallelBlock : Module
     protected override Tensor OnForward(Tensor x) => throw new VertebraException("a parallel block of CoaT needs the rows of three resolutions");
 }
 
-/// <summary>A learned sum of a few tokens, the same for all channels: [N, L, C] becomes [N, C]. Weights as those of a one-dimensional convolution.</summary>
-internal sealed class TokenMixer : Module
+/// <summary>A learned sum of a few tokens, the same for all channels: [N, L, C] becomes [N, 1, C]. Weights as those of a one-dimensional convolution.</summary>
+internal sealed class TokenSum : Module
 {
     private readonly Tensor _weight;
     private readonly Tensor _bias;
 
-    public TokenMixer(int tokens)
+    public TokenSum(int tokens)
     {
         _weight = Parameter("weight", [1, tokens, 1], Init.TorchDefault);
         _bias = Parameter("bias", [1], Init.Uniform(1 / MathF.Sqrt(tokens)));
     }
 
-    protected override Tensor OnForward(Tensor x) => x.Transpose(1, 2).Linear(_weight.Reshape([1, x.Shape[1]]), _bias).Squeeze(2);
+    protected override Tensor OnForward(Tensor x) => x.Transpose(1, 2).Linear(_weight.Reshape([1, x.Shape[1]]), _bias).Transpose(1, 2);
 }
