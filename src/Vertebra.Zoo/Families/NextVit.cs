@@ -200,7 +200,9 @@ internal sealed class MeanKeyAttention : Module
         var q = Heads.Split(_q.Forward(tokens), _heads);
         if (_norm is not null)
             tokens = _norm.Forward(Means(tokens));
-        return _proj.Forward(q.Attention(Heads.Split(_k.Forward(tokens), _heads), Heads.Split(_v.Forward(tokens), _heads)).Join()).ToMap(h, w);
+        // Scaled before, as in the reference: its scores can be large, and where two keys tie, rounding decides.
+        q *= 1 / MathF.Sqrt(NextVitParts.HeadWidth);
+        return _proj.Forward(q.Attention(Heads.Split(_k.Forward(tokens), _heads), Heads.Split(_v.Forward(tokens), _heads), scale: 1).Join()).ToMap(h, w);
     }
 
     // A run that is not full counts for nothing.
