@@ -50,7 +50,10 @@ public sealed class PyramidVisionTransformer : TokenBackbone
         "pvt",
         "Wang et al.: Pyramid vision transformer: a versatile backbone for dense prediction without convolutions, ICCV 2021, arXiv:2102.12122",
         [Row("pvt_tiny", [2, 2, 2, 2]), Row("pvt_small", [3, 4, 6, 3]), Row("pvt_medium", [3, 4, 18, 3]), Row("pvt_large", [3, 8, 27, 3])],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        FollowsTimm = false,
+    };
 
     public override IReadOnlyList<FeatureInfo> FeatureInfo => AllFeatureInfo;
 
