@@ -99,16 +99,6 @@ internal static class SwiftFormerParts
         new(inChannels, outChannels, kernel, stride, kernel / 2, groups: groups, initialiser: Init.TruncatedNormal(0.02f), biasInitialiser: Init.Zeros);
 }
 
-/// <summary>A learned factor <c>gamma</c> [C, 1, 1] per channel of a map.</summary>
-internal sealed class MapScale : Module
-{
-    private readonly Tensor _gamma;
-
-    public MapScale(int channels, float initial) => _gamma = Parameter("gamma", [channels, 1, 1], Init.Constant(initial));
-
-    protected override Tensor OnForward(Tensor x) => x * _gamma.Reshape([x.Shape[3]]);
-}
-
 /// <summary>A depthwise convolution and an MLP of 1x1 convolutions, scaled and added to a shortcut.</summary>
 internal sealed class SwiftFormerConvolution : Module
 {
