@@ -81,4 +81,7 @@ public sealed record Family(string Name, string Paper, IReadOnlyList<ModelInfo> 
 {
     /// <summary>Whether names, keys and facts are timm's. Families that timm does not have follow their authors' code, and are compared with networks written for that purpose.</summary>
     public bool FollowsTimm { get; init; } = true;
+
+    /// <summary>What is new in the design and why it works, in two sentences; <c>vertebra info</c> tells it.</summary>
+    public string Idea { get; init; } = "";
 }

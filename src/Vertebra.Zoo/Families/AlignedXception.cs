@@ -67,7 +67,10 @@ public sealed class AlignedXception : PooledBackbone
             "aligned_xception",
             "Chen, Zhu, Papandreou, Schroff, Adam: Encoder-decoder with atrous separable convolution for semantic image segmentation, ECCV 2018, arXiv:1802.02611",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "aligned_xception", tags[r.Name], "head.fc", "stem.0.conv", options => new AlignedXception(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Xception, made deeper and with strided separable convolutions in place of pooling, so that a map may stay large for segmentation. It is the backbone of DeepLab v3+.",
+        };
     }
 }
 

@@ -43,7 +43,10 @@ public sealed class Beit : TokenBackbone
         "beit",
         "Bao, Dong, Piao, Wei: BEiT: BERT pre-training of image transformers, ICLR 2022, arXiv:2106.08254; Peng et al.: BEiT v2, arXiv:2208.06366",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "beit", r.Tags, "head", "patch_embed.proj", options => new Beit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "A vision transformer is pre-trained by predicting the visual tokens of masked patches, as language models predict masked words. Each block adds a learned bias to the attention by relative position, instead of or besides position embeddings.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {

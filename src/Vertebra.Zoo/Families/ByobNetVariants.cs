@@ -22,7 +22,10 @@ internal static class ByobNetVariants
             + "Vasu et al.: MobileOne, CVPR 2023, arXiv:2206.04040; Mehta and Rastegari: MobileViT, ICLR 2022, arXiv:2110.02178",
         [.. Rows().Concat(ClipRows()).Concat(ByoaNetVariants.Rows()).Concat(MobileVit.Rows())
             .Select(r => ModelInfo.Row(r.Name, "byobnet", r.Tags, r.Spec.Classifier, r.Spec.FirstConv, options => new ByobNet(r.Spec, options)))],
-        new Dictionary<string, string>(MobileVit.Aliases()));
+        new Dictionary<string, string>(MobileVit.Aliases()))
+    {
+        Idea = "One frame builds networks from a table of stages and block types: RepVGG, GENet, MobileOne, halo and lambda attention, CLIP's ResNets and others. Blocks of RepVGG and MobileOne learn in several branches and fold into one convolution for use.",
+    };
 
     private static IEnumerable<Row> Rows()
     {

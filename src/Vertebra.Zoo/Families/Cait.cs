@@ -39,7 +39,10 @@ public sealed class Cait : TokenBackbone
         "cait",
         "Touvron, Cord, Sablayrolles, Synnaeve, Jégou: Going deeper with image transformers, ICCV 2021, arXiv:2103.17239",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "cait", r.Tags, "head", "patch_embed.proj", options => new Cait(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Each channel of a residual branch is scaled by a learned factor that starts near zero, which lets transformers of 24 to 48 layers be trained. Patches attend to one another first, and only the last two layers let a class token read from them.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {

@@ -49,6 +49,7 @@ public sealed class CifarResNet : Backbone
         new Dictionary<string, string>())
     {
         FollowsTimm = false,
+        Idea = "The residual network of the paper's CIFAR experiments: three stages of plain blocks with 16, 32 and 64 channels for images of 32 pixels. Shortcuts have no weights: where the shape changes they subsample and pad with zeros.",
     };
 
     public override int NumFeatures => Width << 2;

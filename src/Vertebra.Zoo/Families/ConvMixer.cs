@@ -43,7 +43,10 @@ public sealed class ConvMixer : PooledBackbone
             "convmixer",
             "Trockman, Kolter: Patches are all you need?, TMLR 2023, arXiv:2201.09792",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "convmixer", tags[r.Name], "head", "stem.0", options => new ConvMixer(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Patches are embedded once and then mixed at the same resolution by depthwise convolutions with large kernels and by pointwise ones. It asks whether patches, rather than attention, make vision transformers strong.",
+        };
     }
 
     /// <summary>A module beside a shortcut.</summary>

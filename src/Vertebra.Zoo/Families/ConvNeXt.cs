@@ -113,7 +113,10 @@ public sealed class ConvNeXt : Backbone
             "convnext",
             "Liu, Mao, Wu, Feichtenhofer, Darrell, Xie: A ConvNet for the 2020s, CVPR 2022, arXiv:2201.03545; Woo et al.: ConvNeXt V2, CVPR 2023, arXiv:2301.00808",
             [.. Rows().Select(r => ModelInfo.Row(r.Name, "convnext", tags[r.Name], "head.fc", "stem.0", options => new ConvNeXt(r.Spec, options)))],
-            ConvNeXtWeights.Aliases());
+            ConvNeXtWeights.Aliases())
+        {
+            Idea = "A ResNet is changed step by step towards the design of Swin: patch stem, 7x7 depthwise convolution, inverted bottleneck, one layer norm and one GELU a block. V2 adds a global response normalisation that keeps channels from collapsing under masked pre-training.",
+        };
     }
 
     private static (string Name, ConvNeXtSpec Spec)[] Rows()

@@ -43,7 +43,10 @@ internal static class CspNetVariants
             "cspnet",
             "Wang, Liao, Wu, Chen, Hsieh, Yeh: CSPNet: A new backbone that can enhance learning capability of CNN, CVPRW 2020, arXiv:1911.11929",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "cspnet", [(r.Tag, r.Config)], "head.fc", "stem.conv1.conv", options => new CspNet(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Each stage splits its channels in two, and only one part passes through the blocks before both are joined again. This shortens the paths of repeated gradients and saves a good part of the arithmetic.",
+        };
     }
 
     private static CspSpec CspDark53 { get; } = new(

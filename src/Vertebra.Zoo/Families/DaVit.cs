@@ -41,7 +41,10 @@ public sealed class DaVit : Backbone
         "davit",
         "Ding et al.: DaViT: dual attention vision transformers, ECCV 2022, arXiv:2204.03645",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "davit", r.Tags, "head.fc", "stem.conv", options => new DaVit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Blocks alternate attention among the tokens of a window with attention among groups of channels, of which each sees the whole image. Both are linear in the number of pixels.",
+    };
 
     public override int NumFeatures => _features[^1].Channels;
 

@@ -10,7 +10,10 @@ internal static class Deit
         "deit",
         "Touvron, Cord, Douze et al.: Training data-efficient image transformers & distillation through attention, ICML 2021, arXiv:2012.12877; DeiT III, arXiv:2204.07118",
         [.. Rows().Select(r => VitSpecs.Row("deit", r))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "A vision transformer learns from ImageNet alone when augmentation and regularisation are strong, and better when a convolutional teacher is distilled through a token of its own. DeiT III shows that a simpler recipe with layer scale does without the teacher.",
+    };
 
     private static (string Name, VitSpec Spec, (string Tag, PretrainedConfig Config)[] Tags)[] Rows() =>
     [

@@ -71,7 +71,10 @@ public sealed class DenseNet : PooledBackbone
             "densenet",
             "Huang, Liu, van der Maaten, Weinberger: Densely connected convolutional networks, CVPR 2017, arXiv:1608.06993",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "densenet", tags[r.Name], "classifier", "features.conv0", options => new DenseNet(r.Spec, options)))],
-            DenseNetWeights.Aliases());
+            DenseNetWeights.Aliases())
+        {
+            Idea = "Each layer takes the maps of all layers before it in its block and appends a few channels of its own. Features are reused instead of learned again, which spares weights.",
+        };
     }
 
     /// <summary>Layers that each add a few channels to all that came before.</summary>

@@ -77,7 +77,10 @@ public sealed class Dla : PooledBackbone
             "dla",
             "Yu, Wang, Shelhamer, Darrell: Deep layer aggregation, CVPR 2018, arXiv:1707.06484",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "dla", tags[r.Name], "fc", "base_layer.0", options => new Dla(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Features of all depths are aggregated in trees: nodes combine the results of blocks instead of passing on only the last. Aggregation runs within stages and across them, so that resolution and meaning meet.",
+        };
     }
 }
 

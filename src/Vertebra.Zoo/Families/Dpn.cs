@@ -63,7 +63,10 @@ public sealed class Dpn : PooledBackbone
             "dpn",
             "Chen, Li, Xiao, Jin, Yan, Feng: Dual path networks, NeurIPS 2017, arXiv:1707.01629",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "dpn", tags[r.Name], "classifier", "features.conv1_1.conv", options => new Dpn(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Each block feeds two paths: one adds to what was there, as in ResNet, and one appends new channels, as in DenseNet. Features are reused and new ones explored at the cost of a ResNeXt.",
+        };
     }
 }
 

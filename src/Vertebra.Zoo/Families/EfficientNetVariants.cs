@@ -11,7 +11,10 @@ internal static class EfficientNetVariants
         "efficientnet",
         "Tan, Le: EfficientNet: rethinking model scaling for convolutional neural networks, ICML 2019, arXiv:1905.11946",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "efficientnet", r.Tags, "classifier", "conv_stem", options => new EfficientNet(r.Spec, options)))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "Depth, width and image size are scaled together by one coefficient from a small network that was found by search. Its blocks are inverted residuals: expand, filter each channel on its own, squeeze and excite, project; later versions fuse the first steps where the map is large.",
+    };
 
     // ---------------------------------------------------------------- designs
 

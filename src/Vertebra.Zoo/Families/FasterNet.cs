@@ -47,7 +47,10 @@ public sealed class FasterNet : Backbone
         "fasternet",
         "Chen et al.: Run, don't walk: chasing higher FLOPS for faster neural networks, CVPR 2023, arXiv:2303.03667",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "fasternet", [("in1k", new() { CropPct = 1, TestCropPct = 0.9f, License = "apache-2.0" })], "classifier", "patch_embed.proj", options => new FasterNet(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Only a quarter of the channels is convolved and the rest passes untouched, because depthwise convolutions save arithmetic but are limited by memory. Pointwise convolutions then mix all channels.",
+    };
 
     public override int NumFeatures => _features[^1].Channels;
 

@@ -45,7 +45,10 @@ public sealed class GhostNet : Backbone
         "ghostnet",
         "Han, Wang, Tian, Guo, Xu, Xu: GhostNet: more features from cheap operations, CVPR 2020, arXiv:1911.11907",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "ghostnet", [(r.Tag, new PretrainedConfig { License = "apache-2.0" })], "classifier", "conv_stem", options => new GhostNet(r.Version, r.Width, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Many channels of a map resemble one another, so half of them are made by cheap depthwise convolutions from the other half. V2 adds attention along rows and columns, V3 branches that fold into one convolution after training.",
+    };
 
     public override int NumFeatures { get; }
 

@@ -269,6 +269,9 @@ internal sealed record HgNetSpec(bool IsSecond, IReadOnlyList<int> Stem, int Lay
             "hgnet",
             "PaddlePaddle: PP-HGNet, https://github.com/PaddlePaddle/PaddleClas",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "hgnet", tags[r.Name], "head.fc", r.Spec.FirstConv, options => new HgNet(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Stages of blocks that concatenate all their layers once and squeeze the result, after VoVNet, made for fast GPUs. V2 has a stem with branches and light blocks of pointwise and depthwise convolutions.",
+        };
     }
 }

@@ -45,7 +45,10 @@ public sealed class Hiera : Backbone
         "hiera",
         "Ryali et al.: Hiera: a hierarchical vision transformer without the bells-and-whistles, ICML 2023, arXiv:2306.00989",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "hiera", r.Tags, "head.fc", "patch_embed.proj", options => new Hiera(r.Spec, r.Tags[0].Config.InputSize.Height, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "A hierarchical transformer is stripped of everything that masked pre-training can teach: no shifts, no convolutions, no relative positions. Queries are pooled between stages, and the early stages attend within small units of the mask.",
+    };
 
     public override int NumFeatures => _spec.Width << 3;
 

@@ -127,7 +127,10 @@ public sealed class HighResolutionNet : PooledBackbone
             "hrnet",
             "Wang et al.: Deep high-resolution representation learning for visual recognition, TPAMI 2019, arXiv:1908.07919",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "hrnet", tags[r.Name], "classifier", "conv1", options => new HighResolutionNet(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "A branch at high resolution runs through the whole network, and branches of lower resolution are added beside it, stage by stage. All exchange their features again and again, which serves tasks that need exact places.",
+        };
     }
 }
 

@@ -73,7 +73,10 @@ public sealed class InceptionNeXt : Backbone
             "inception_next",
             "Yu, Zhou, Yan, Wang: InceptionNeXt: When Inception meets ConvNeXt, CVPR 2024, arXiv:2303.16900",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "inception_next", tags[r.Name], "head.fc2", "stem.0", options => new InceptionNeXt(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "The large depthwise kernel of ConvNeXt is divided among the channels: a small square, a row, a column, and nothing at all. It keeps the reach and runs much faster on GPUs.",
+        };
     }
 }
 

@@ -26,7 +26,10 @@ internal static class InceptionPlans
             "inception",
             "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: Rethinking the Inception architecture for computer vision, CVPR 2016, arXiv:1512.00567; Szegedy, Ioffe, Vanhoucke, Alemi: Inception-v4, Inception-ResNet and the impact of residual connections on learning, AAAI 2017, arXiv:1602.07261",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "inception", tags[r.Name], r.Plan.Classifier, r.Plan.FirstConv, options => new InceptionNet(r.Plan, options)))],
-            InceptionWeights.Aliases());
+            InceptionWeights.Aliases())
+        {
+            Idea = "Each block looks at the map through several kernels at once and concatenates what they find; large kernels are factorised into rows and columns. V4 and the residual forms make the blocks uniform and add shortcuts.",
+        };
     }
 
     private static ConvNormAct Conv(int inWidth, string step) => InceptionConvs.Chain(inWidth, step, out _)[0];

@@ -77,7 +77,10 @@ public sealed class LegacySENet : PooledBackbone
             "legacy_senet",
             "Hu, Shen, Albanie, Sun, Wu: Squeeze-and-excitation networks, CVPR 2018, arXiv:1709.01507",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "legacy_senet", NotOnHub(tags[r.Name]), "last_linear", "layer0.conv1", options => new LegacySENet(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "A block's channels are squeezed to their means, and a small network decides by how much each is excited. These are the first published forms, with the original stem and names.",
+        };
     }
 }
 

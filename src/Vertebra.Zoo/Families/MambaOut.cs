@@ -43,7 +43,10 @@ public sealed class MambaOut : Backbone
         "mambaout",
         "Yu, Wang: MambaOut: do we really need Mamba for vision?, CVPR 2025, arXiv:2405.07992",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "mambaout", r.Tags, "head.fc", "stem.conv1", options => new MambaOut(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Mamba's block without its state-space model, a gated convolution, classifies images better than with it. The state space pays off for long sequences and causal tasks, which classification is not.",
+    };
 
     public override int NumFeatures => _features[^1].Channels;
 

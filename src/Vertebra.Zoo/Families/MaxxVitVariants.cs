@@ -55,7 +55,10 @@ internal static class MaxxVitVariants
         "maxxvit",
         "Dai, Liu, Le, Tan: CoAtNet, NeurIPS 2021, arXiv:2106.04803; Tu et al.: MaxViT: multi-axis vision transformer, ECCV 2022, arXiv:2204.01697",
         [.. Coat().Concat(Max()).Concat(TensorFlow()).Select(Row)],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Convolutional blocks come first and attention later, as CoAtNet found best; MaxViT's blocks attend within windows and then along a grid that spans the image. Local and global exchange both stay linear in the number of pixels.",
+    };
 
     private static ModelInfo Row((string Name, MaxxVitSpec Spec, (string Tag, PretrainedConfig Config)[] Tags) row)
     {

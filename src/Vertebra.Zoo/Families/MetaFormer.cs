@@ -36,7 +36,10 @@ public sealed class MetaFormer : Backbone
         "metaformer",
         "Yu et al.: MetaFormer is actually what you need for vision, CVPR 2022, arXiv:2111.11418; MetaFormer baselines for vision, TPAMI 2023, arXiv:2210.13452",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "metaformer", r.Tags, r.Spec.Classifier, "stem.conv", options => new MetaFormer(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "What makes transformers work is the frame of token mixer and channel MLP, each normalised and residual, rather than attention. Even mean pooling as the mixer does well, and convolution in the early stages with attention in the late ones better.",
+    };
 
     public override int NumFeatures => _spec.Widths[^1];
 

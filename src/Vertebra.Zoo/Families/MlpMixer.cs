@@ -46,7 +46,10 @@ public sealed class MlpMixer : TokenBackbone
             ["resmlp_big_24_224_in22ft1k"] = "resmlp_big_24_224.fb_in22k_ft_in1k",
             ["resmlp_12_224_dino"] = "resmlp_12_224",
             ["resmlp_24_224_dino"] = "resmlp_24_224",
-        });
+        })
+    {
+        Idea = "One multilayer perceptron mixes the patches of each channel and another the channels of each patch; there is neither convolution nor attention. Variants gate the spatial mixing (gMLP) or replace norms by affine maps (ResMLP).",
+    };
 
     public override string FirstConv => "stem.proj";
 

@@ -11,7 +11,10 @@ internal static class MobileNetV3Variants
         "mobilenetv3",
         "Howard et al.: Searching for MobileNetV3, ICCV 2019, arXiv:1905.02244",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "mobilenetv3", r.Tags, "classifier", "conv_stem", options => new MobileNetV3(r.Spec, options)))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "Search and hand design together choose inverted residuals, squeeze-and-excitation and hard-swish so that a phone is fast at them. The last stage is moved behind the global pool, where it costs next to nothing.",
+    };
 
     // ---------------------------------------------------------------- designs
 

@@ -45,7 +45,10 @@ public sealed class Nest : Backbone
         "nest",
         "Zhang et al.: Nested hierarchical transformer: towards accurate, data-efficient and interpretable visual understanding, AAAI 2022, arXiv:2105.12723",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "nest", [(r.Tag, new() { FixedInputSize = true, PoolSize = [14, 14], License = "apache-2.0" })], "head", "patch_embed.proj", options => new Nest(r.Spec, options)))],
-        new[] { "base", "small", "tiny" }.ToDictionary(size => $"jx_nest_{size}", size => $"nest_{size}_jx"));
+        new[] { "base", "small", "tiny" }.ToDictionary(size => $"jx_nest_{size}", size => $"nest_{size}_jx"))
+    {
+        Idea = "Images are divided into blocks within which plain transformers attend, and neighbouring blocks are merged by convolution and pooling from level to level. Blocks never attend to one another directly, and the tree of merges makes the network learn from less data.",
+    };
 
     public override int NumFeatures => _spec.Width << 2;
 

@@ -11,7 +11,10 @@ internal static class NfNetVariants
         "nfnet",
         "Brock, De, Smith, Simonyan: High-performance large-scale image recognition without normalization, ICML 2021, arXiv:2102.06171",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "nfnet", [(r.Tag, r.Config)], "head.fc", r.Spec.FirstConv, options => new NfNet(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Convolutions standardise their weights and residual branches are scaled by what their variance is known to be, so that no batch norm is needed. Adaptive clipping of gradients then allows large batches and strong augmentation.",
+    };
 
     private static IEnumerable<(string Name, NfSpec Spec, string Tag, PretrainedConfig Config)> Rows()
     {

@@ -40,7 +40,10 @@ public sealed class PyramidVisionTransformerV2 : Backbone
         "pvt_v2",
         "Wang et al.: PVT v2: improved baselines with pyramid vision transformer, CVMJ 2022, arXiv:2106.13797",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "pvt_v2", [("in1k", new() { CropPct = 0.9f, License = "apache-2.0" })], "head", "patch_embed.proj", options => new PyramidVisionTransformerV2(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "A pyramid of transformer stages attends from all tokens to a map that was reduced by convolution, which makes high resolution affordable. Overlapping patches and a depthwise convolution in the MLP bring locality and positions.",
+    };
 
     public override int NumFeatures => _spec.Widths[^1];
 

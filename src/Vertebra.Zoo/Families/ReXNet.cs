@@ -24,7 +24,10 @@ public sealed class ReXNet : PooledBackbone
         "rexnet",
         "Han, Yun, Heo, Yoo: Rethinking channel dimensions for efficient model design, CVPR 2021, arXiv:2007.00992",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "rexnet", r.Tags, "head.fc", "stem.conv", options => new ReXNet(r.Width, r.Divisor, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Channels grow linearly with depth, a little in every block, so that no layer becomes a bottleneck of rank. Inverted residuals with squeeze-and-excitation carry it, and a block passes the channels that it has on and appends new ones.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x) => _blocks.Forward(_stem.Forward(x));
 

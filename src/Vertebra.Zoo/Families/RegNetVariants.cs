@@ -12,7 +12,10 @@ internal static class RegNetVariants
             "regnet",
             "Radosavovic, Kosaraju, Girshick, He, Dollár: Designing network design spaces, CVPR 2020, arXiv:2003.13678; Dollár, Singh, Girshick: Fast and accurate model scaling, CVPR 2021, arXiv:2103.06877",
             [.. Rows().Select(r => ModelInfo.Row(r.Name, "regnet", tags[r.Name], "head.fc", r.Spec.FirstConv, options => new RegNet(r.Spec, options)))],
-            RegNetWeights.Aliases());
+            RegNetWeights.Aliases())
+        {
+            Idea = "Instead of one network a space of them is searched, and the good ones prove to follow a rule: block widths grow linearly with depth and are quantised into stages. Y has squeeze-and-excitation, Z inverted bottlenecks.",
+        };
     }
 
     private static (string Name, RegNetSpec Spec)[] Rows()

@@ -61,7 +61,10 @@ public sealed class RepGhostNet : Backbone
         [.. new[] { 50, 58, 80, 100, 111, 130, 150, 200 }.Select(percent => ModelInfo.Row(
             $"repghostnet_{percent:000}", "repghostnet", [("in1k", new PretrainedConfig { License = "mit" })], "classifier", "conv_stem",
             options => new RepGhostNet(percent / 100.0, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "GhostNet's concatenation is replaced by an addition whose branches fold into one depthwise convolution after training. The arithmetic stays as small, and memory traffic shrinks.",
+    };
 
     public override int NumFeatures { get; }
 

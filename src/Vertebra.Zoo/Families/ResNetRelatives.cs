@@ -13,6 +13,7 @@ internal static class ResNetRelatives
 
     public static Family Res2Net { get; } = MakeFamily(
         "res2net", "Gao, Cheng, Zhao, Zhang, Yang, Torr: Res2Net: A new multi-scale backbone architecture, TPAMI 2019, arXiv:1904.01169",
+        "The 3x3 convolution of a bottleneck is replaced by groups that pass their results on to the next, so that one block sees several scales. The number of groups is a dimension of design beside depth and width.",
         Res2NetWeights.Tags(),
         [
             ("res2net50_26w_4s", Res2(s_r50, 26, 4)),
@@ -28,6 +29,7 @@ internal static class ResNetRelatives
 
     public static Family ResNeSt { get; } = MakeFamily(
         "resnest", "Zhang et al.: ResNeSt: Split-attention networks, 2020, arXiv:2004.08955",
+        "Feature groups are split into parts whose weighted sum a small attention network decides by the channel. It brings squeeze-and-excitation and selective kernels into one block that keeps ResNet's frame.",
         ResNeStWeights.Tags(),
         [
             ("resnest14d", Deep(Split([1, 1, 1, 1], 2), 32)),
@@ -42,6 +44,7 @@ internal static class ResNetRelatives
 
     public static Family SKNet { get; } = MakeFamily(
         "sknet", "Li, Wang, Hu, Yang: Selective kernel networks, CVPR 2019, arXiv:1903.06586",
+        "Branches with kernels of different size look at the same map, and a softmax over the branches decides, channel by channel, which to believe. The receptive field thus follows the content.",
         SKNetWeights.Tags(),
         [
             ("skresnet18", Selective(BlockKind.Basic, [2, 2, 2, 2], new(1.0 / 8, 16, true))),
@@ -72,11 +75,14 @@ internal static class ResNetRelatives
         new(kind, depths) { MakeBlock = (spec, place) => new SelectiveKernelBlock(spec, place, kernel) };
 
     private static Family MakeFamily(
-        string name, string paper, Dictionary<string, (string Tag, PretrainedConfig Config)[]> tags, IEnumerable<(string Name, ResNetSpec Spec)> rows) => new(
+        string name, string paper, string idea, Dictionary<string, (string Tag, PretrainedConfig Config)[]> tags, IEnumerable<(string Name, ResNetSpec Spec)> rows) => new(
         name,
         paper,
         [.. rows.Select(r => ModelInfo.Row(r.Name, name, tags[r.Name], "fc", r.Spec.FirstConv, options => new ResNet(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = idea,
+    };
 }
 
 /// <summary>The bottleneck of ResNeSt: split attention in place of the 3x3 convolution, and a mean instead of its stride.</summary>

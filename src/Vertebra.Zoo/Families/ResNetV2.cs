@@ -31,7 +31,10 @@ public sealed class ResNetV2 : Backbone
         "resnetv2",
         "He, Zhang, Ren, Sun: Identity mappings in deep residual networks, ECCV 2016, arXiv:1603.05027",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "resnetv2", r.Tags, "head.fc", r.Spec.FirstConv, options => new ResNetV2(r.Spec, options)))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "Normalisation and activation come before each convolution, so that the shortcut is a clean identity from the first block to the last. BiT's variants standardise the weights and normalise by groups, which makes them independent of the batch size.",
+    };
 
     public override int NumFeatures { get; }
 

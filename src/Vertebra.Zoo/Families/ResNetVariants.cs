@@ -241,7 +241,10 @@ internal static class ResNetVariants
         "resnet",
         "He, Zhang, Ren, Sun: Deep residual learning for image recognition, CVPR 2016, arXiv:1512.03385",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "resnet", r.Tags, "fc", r.Spec.FirstConv, options => new ResNet(r.Spec, options)))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "Each block learns a correction that is added to its input, so that gradients reach the first layers however deep the network is. Variants change the stem, the shortcut and the block's inner attention, and keep four stages that halve the map and double the channels.",
+    };
 
     private static Dictionary<string, string> Aliases()
     {

@@ -75,7 +75,10 @@ public sealed class SelecSls : PooledBackbone
             "selecsls",
             "Mehta et al.: XNect: Real-time multi-person 3D motion capture with a single RGB camera, SIGGRAPH 2020, arXiv:1907.00837",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "selecsls", tags[r.Name], "fc", "stem.0", options => new SelecSls(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Within each level a few short skip connections by concatenation are chosen instead of all, as dense networks have them. It was made to estimate the poses of several people in real time from one camera.",
+        };
     }
 }
 

@@ -62,7 +62,10 @@ public sealed class StarNet : PooledBackbone
             "starnet",
             "Ma, Dai, Bai, Wang, Fu: Rewrite the stars, CVPR 2024, arXiv:2403.19967",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "starnet", tags[r.Name], "head", "stem.0.conv", options => new StarNet(r.Width, r.Depths, r.Ratio, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Two linear maps of the same features are multiplied element by element, which reaches a high-dimensional space of products implicitly. A plain four-stage network of such blocks with depthwise convolutions suffices.",
+        };
     }
 
     /// <summary>Depthwise 7x7, two 1x1 whose results are multiplied, 1x1 back, depthwise 7x7; beside a shortcut.</summary>

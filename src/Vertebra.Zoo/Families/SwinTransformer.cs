@@ -50,7 +50,10 @@ public sealed class SwinTransformer : Backbone
         "swin",
         "Liu et al.: Swin transformer: hierarchical vision transformer using shifted windows, ICCV 2021, arXiv:2103.14030",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "swin", r.Tags, "head.fc", "patch_embed.proj", options => new SwinTransformer(r.Spec, r.Tags[0].Config.InputSize.Height, options)))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "Attention is taken within small windows that shift from block to block, so that its cost is linear in the number of pixels and neighbours still meet. Merging patches between stages gives the pyramid that dense tasks want.",
+    };
 
     public override int NumFeatures => _features[^1].Channels;
 

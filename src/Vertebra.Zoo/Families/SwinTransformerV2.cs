@@ -12,7 +12,10 @@ public static class SwinTransformerV2
         "swin_v2",
         "Liu et al.: Swin transformer V2: scaling up capacity and resolution, CVPR 2022, arXiv:2111.09883",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "swin_v2", r.Tags, "head.fc", "patch_embed.proj", options => new SwinTransformer(r.Spec, r.Tags[0].Config.InputSize.Height, options)))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "Swin is made stable at large scale: norms follow the branches, attention compares directions by a scaled cosine, and a small network gives the position bias. That bias is in logarithmic coordinates, so that it carries over to other windows.",
+    };
 
     private static IEnumerable<(string Name, SwinSpec Spec, (string Tag, PretrainedConfig Config)[] Tags)> Rows()
     {

@@ -44,7 +44,10 @@ public sealed class SwinTransformerV2Cr : Backbone
         "swin_v2_cr",
         "Liu et al.: Swin transformer V2: scaling up capacity and resolution, CVPR 2022, arXiv:2111.09883; github.com/ChristophReich1996/Swin-Transformer-V2",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "swin_v2_cr", [(r.Tag, r.Config)], "head.fc", "patch_embed.proj", options => new SwinTransformerV2Cr(r.Spec, r.Config.InputSize.Height, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "An independent implementation of Swin V2: cosine attention, norms after the branches, and a position bias from a small network over logarithmic coordinates. Its variants change where and how norms are placed.",
+    };
 
     public override int NumFeatures => _features[^1].Channels;
 

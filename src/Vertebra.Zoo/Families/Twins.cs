@@ -42,7 +42,10 @@ public sealed class Twins : Backbone
         "twins",
         "Chu et al.: Twins: revisiting the design of spatial attention in vision transformers, NeurIPS 2021, arXiv:2104.13840",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "twins", [("in1k", new() { FixedInputSize = true, PoolSize = [], CropPct = 0.9f, License = "apache-2.0" })], "head", "patch_embeds.0.proj", options => new Twins(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Attention within windows alternates with attention to a subsampled map of the whole image, which needs no shifts. A convolution after the first block of each stage encodes positions from content.",
+    };
 
     public override int NumFeatures => _spec.Widths[^1];
 

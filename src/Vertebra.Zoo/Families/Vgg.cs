@@ -66,7 +66,10 @@ public sealed class Vgg : PooledBackbone
             "vgg",
             "Simonyan, Zisserman: Very deep convolutional networks for large-scale image recognition, ICLR 2015, arXiv:1409.1556",
             [.. plans.SelectMany(p => new[] { Row(p.Name, p.Plan, normalises: false), Row($"{p.Name}_bn", p.Plan, normalises: true) })],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Nothing but 3x3 convolutions and pooling, stacked deep: two or three of them see what one large filter would, with fewer weights. Two wide fully connected layers follow, here as convolutions.",
+        };
     }
 
     /// <summary>Two linear layers as convolutions, the first over 7x7 pixels; smaller maps are spread to that size.</summary>

@@ -49,7 +49,10 @@ public sealed class Visformer : Backbone
         "visformer",
         "Chen et al.: Visformer: the vision-friendly transformer, ICCV 2021, arXiv:2104.12533",
         [Row("visformer_tiny", 192, 16), Row("visformer_small", 384, 32)],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "A DeiT is turned step by step towards a ResNet, keeping what helps: stages, batch norms, and grouped 3x3 convolutions at high resolution. Attention is used in the last two stages only.",
+    };
 
     public override int NumFeatures => 2 * _width;
 

@@ -10,7 +10,10 @@ internal static class VisionTransformerVariants
         "vit",
         "Dosovitskiy, Beyer, Kolesnikov et al.: An image is worth 16x16 words: transformers for image recognition at scale, ICLR 2021, arXiv:2010.11929",
         [.. Rows().Concat(VisionTransformerClipVariants.Rows()).Concat(VisionTransformerHybridVariants.Rows()).Select(r => VitSpecs.Row("vit", r))],
-        Aliases());
+        Aliases())
+    {
+        Idea = "An image is cut into square patches that are embedded as tokens, and a plain transformer encoder attends between all of them at one resolution. Almost nothing in it is made for images, so it lives from pre-training on many of them; a class token or the mean of all tokens is classified.",
+    };
 
     private static (string Name, VitSpec Spec, (string Tag, PretrainedConfig Config)[] Tags)[] Rows() =>
     [

@@ -63,7 +63,10 @@ public sealed class VovNet : PooledBackbone
             "vovnet",
             "Lee, Hwang, Lee, Bae, Park: An energy and GPU-computation efficient backbone network, CVPR workshops 2019, arXiv:1904.09730; Lee, Park: CenterMask, CVPR 2020, arXiv:1911.06667",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "vovnet", tags[r.Name], "head.fc", "stem.0.conv", options => new VovNet(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Layers of a block are concatenated once at its end, not at each step as in DenseNet, which spares memory traffic and energy. Later variants add a residual connection and squeeze each block by effective channel attention.",
+        };
     }
 }
 

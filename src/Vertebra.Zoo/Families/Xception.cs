@@ -38,7 +38,10 @@ public sealed class Xception : PooledBackbone
         [ModelInfo.Row(
             "legacy_xception", "xception", XceptionWeights.Tags()["legacy_xception"].Select(t => (t.Tag, t.Config with { HubId = "" })), "fc", "conv1",
             options => new Xception(options))],
-        XceptionWeights.Aliases());
+        XceptionWeights.Aliases())
+    {
+        Idea = "Inception is taken to its limit: spatial and channel correlations are separated entirely, by depthwise and pointwise convolutions. Residual connections join blocks of such separable convolutions.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {

@@ -40,7 +40,10 @@ public sealed class Xcit : TokenBackbone
         "xcit",
         "El-Nouby, Touvron, Caron et al.: XCiT: cross-covariance image transformers, NeurIPS 2021, arXiv:2106.09681",
         [.. Rows()],
-        Aliases());
+        Aliases())
+    {
+        Idea = "Attention is taken between channels instead of between tokens, by their cross-covariance, so that its cost grows linearly with the number of patches. A depthwise convolution after it lets neighbouring patches exchange what they know.",
+    };
 
     public override string FirstConv => "patch_embed.proj.0.0";
 

@@ -79,6 +79,14 @@ public class RegistryTests
     }
 
     [Fact]
+    public void Every_family_tells_its_paper_and_its_idea_in_two_sentences()
+    {
+        var wrong = Models.Families.Where(f => f.Paper.Length < 20 || f.Idea.Split(". ").Length != 2 || !f.Idea.EndsWith('.')).Select(f => f.Name);
+        Assert.Empty(wrong);
+        Assert.Equal(Models.Families.Count, Models.Families.Select(f => f.Idea).Distinct().Count());
+    }
+
+    [Fact]
     public void An_unknown_name_gets_the_nearest_ones()
     {
         var error = Assert.Throws<VertebraException>(() => Models.Create("resent50d"));
