@@ -53,7 +53,7 @@ internal static class Host
     /// <summary>
     /// Runs an action that Ctrl-C asks to stop at its next safe point; a second Ctrl-C ends the process at once.
     /// </summary>
-    public static int Interruptible(Func<CancellationToken, int> action)
+    public static T Interruptible<T>(Func<CancellationToken, T> action)
     {
         using var source = new CancellationTokenSource();
         void Stop(object? _, ConsoleCancelEventArgs e)

@@ -24,6 +24,8 @@ internal static class DescriptionJson
             json.WriteString("attn_layer", attention);
             json.WriteEndObject();
         }
+        if (options.BnEps is { } epsilon)
+            json.WriteNumber("bn_eps", epsilon);
         if (options.Reparameterised)
             json.WriteBoolean("inference_mode", true);
         json.WriteEndObject();
@@ -110,6 +112,7 @@ internal static class DescriptionJson
             OutputStride = arguments.Integer("output_stride"),
             ImgSize = arguments.Integer("img_size"),
             AttnLayer = arguments.Object("block_args")?.Text("attn_layer"),
+            BnEps = arguments.Number("bn_eps"),
             Reparameterised = arguments.Flag("inference_mode") ?? false,
         };
         options.Validate();

@@ -1,3 +1,5 @@
+using Vertebra.Nn;
+
 namespace Vertebra.Zoo;
 
 /// <summary>One row of the zoo: a network by its name, with the weights published for it.</summary>
@@ -63,6 +65,11 @@ public sealed class ModelInfo
         });
         if (options.AttnLayer is not null && !backbone.TakesAttention)
             throw new VertebraException($"{Name} takes no attn_layer: only networks whose blocks are those of the resnet family do");
+        if (options.BnEps is { } epsilon)
+        {
+            foreach (var norm in backbone.NamedModules().Select(m => m.Module).OfType<BatchNorm2d>())
+                norm.Epsilon = epsilon;
+        }
         if (options.Reparameterised && backbone.Reparameterise() == 0)
             throw new VertebraException($"{Name} has no blocks with several branches, so it cannot be built re-parameterised");
         backbone.Description = new(config.Tag.Length == 0 ? Name : $"{Name}.{config.Tag}", options, config);

@@ -42,8 +42,26 @@ public sealed record ModelOptions
     /// </summary>
     public string? AttnLayer { get; init; }
 
+    /// <summary>What batch norms add to the variance; null: what the design says. Some published weights were trained with another value.</summary>
+    public float? BnEps { get; init; }
+
     /// <summary>The form with one branch a block, as <see cref="Reparameterisation.Reparameterise"/> leaves it: for weights that were saved in that form.</summary>
     public bool Reparameterised { get; init; }
+
+    /// <summary>These options, and where they leave something open, others.</summary>
+    public ModelOptions Or(ModelOptions others) => new()
+    {
+        NumClasses = NumClasses ?? others.NumClasses,
+        InChans = InChans ?? others.InChans,
+        DropRate = DropRate == 0 ? others.DropRate : DropRate,
+        DropPathRate = DropPathRate == 0 ? others.DropPathRate : DropPathRate,
+        OutputStride = OutputStride ?? others.OutputStride,
+        ImgSize = ImgSize ?? others.ImgSize,
+        GlobalPool = GlobalPool ?? others.GlobalPool,
+        AttnLayer = AttnLayer ?? others.AttnLayer,
+        BnEps = BnEps ?? others.BnEps,
+        Reparameterised = Reparameterised || others.Reparameterised,
+    };
 
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="VertebraException">A value is outside its range; the message names it.</exception>
@@ -56,6 +74,7 @@ public sealed record ModelOptions
         Check(OutputStride is null or 8 or 16 or 32, "output_stride", OutputStride, "8, 16 or 32");
         if (AttnLayer is not null)
             AttentionSpec.Parse(AttnLayer);
+        Check(BnEps is null or (> 0 and < 1), "bn_eps", BnEps, "between 0 and 1");
         Check(ImgSize is null or (>= 1 and <= LargestSide), "img_size", ImgSize, $"1 to {LargestSide}");
     }
 

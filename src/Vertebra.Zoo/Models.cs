@@ -136,6 +136,15 @@ public static class Models
         return model.Build(options ?? new ModelOptions(), config);
     }
 
+    /// <summary>
+    /// Builds a network in evaluation mode with published weights: from the cache of the hub, or downloaded into it. Its description has the
+    /// preprocessing that they want.
+    /// </summary>
+    /// <param name="name">A name, <c>name.tag</c>, <c>hf-hub:owner/name@revision</c>, <c>local-dir:PATH</c>, or a path.</param>
+    /// <param name="options">What to change; a classifier of another size starts anew, the first convolution and position tables are adapted. null: nothing.</param>
+    /// <exception cref="VertebraException">There is no such network, nothing is published for it, the weights cannot be had, or they do not fit.</exception>
+    public static Backbone CreatePretrained(string name, ModelOptions? options = null) => Weights.Pretrained.Create(name, options);
+
     private static string Resolve(string name) => s_aliases.GetValueOrDefault(name, name);
 
     private static string BaseOf(string name) => name.Split('.', 2)[0];

@@ -18,7 +18,8 @@ public sealed record NetworkDescription(string Architecture, ModelOptions Option
     /// <summary>Builds the network, with fresh weights.</summary>
     public Backbone Build()
     {
-        var backbone = Models.Create(Architecture, Options);
+        // Position tables are made for the images that the weights want, which may be others than the registry's.
+        var backbone = Models.Create(Architecture, Options with { ImgSize = Options.ImgSize ?? Config.InputSize.Height });
         backbone.Description = this;
         return backbone;
     }

@@ -73,6 +73,9 @@ public sealed record PretrainedConfig
     /// <summary>SPDX-like name of the weights' licence; null when unknown.</summary>
     public string? License { get; init; }
 
+    /// <summary>What the batch norms added to the variance when the weights were trained; null: what the design says.</summary>
+    public float? BnEps { get; init; }
+
     /// <summary>Path of the classifier module, which is left out when the number of classes differs; several are separated by commas.</summary>
     public string? Classifier { get; init; }
 

@@ -15,13 +15,16 @@ namespace Vertebra.Cli.Verbs;
 /// <summary>The network (or networks) that a verb works on: a checkpoint or a name, with the options that say how to take it.</summary>
 internal sealed class NetworkArgument
 {
-    private const string Kinds = "a weight file (.safetensors, .pth), a run folder, or the name of a network";
+    private const string Kinds = "a weight file (.safetensors, .pth), a run folder, hf-hub:OWNER/NAME[@REVISION], local-dir:PATH, or the name of a network";
     private const int LargestSide = 8192;
 
     private readonly Argument<string>[] _paths;
     private readonly Option<string?> _model = new("--model") { Description = "name of the network, where no config.json beside the weights says it" };
-    private readonly Option<int?> _classes = new("--num-classes") { Description = "size of the classifier, with --model (default: the network's)" };
-    private readonly Option<int?> _size = new("--img-size") { Description = "side of the image (default: as the weights were trained)" };
+    private readonly Option<int?> _classes = new("--num-classes") { Description = "size of the classifier; another one than the weights have starts anew (default: the network's)" };
+    private readonly Option<int?> _channels = new("--in-chans") { Description = "channels of the image; the first convolution is adapted (default: the network's)" };
+    private readonly Option<int?> _size = new("--img-size") { Description = "side of the image; position tables are resampled (default: as the weights were trained)" };
+    private readonly Option<bool> _testSize = new("--use-test-size") { Description = "the larger image size and crop at which the weights were found to do better, where they have one" };
+    private readonly PublishedWeights _published = new();
     private readonly Option<int?> _threads = new("--threads") { Description = "threads that compute (default: all processors)" };
     private readonly Option<string?> _inputSize = new("--input-size") { Description = "channels, height and width of the input, as 3,224,224 (default: the network's)", HelpName = "C,H,W" };
 
@@ -44,8 +47,9 @@ internal sealed class NetworkArgument
     {
         foreach (var path in _paths)
             command.Arguments.Add(path);
-        foreach (var option in (Option[])[_model, _classes, TakesGraphs ? _inputSize : _size, _threads])
+        foreach (var option in TakesGraphs ? (Option[])[_model, _classes, _inputSize, _threads] : [_model, _classes, _channels, _size, _testSize, _threads])
             command.Options.Add(option);
+        _published.AddTo(command);
     }
 
     /// <summary>Loads what the command line names.</summary>
@@ -54,9 +58,15 @@ internal sealed class NetworkArgument
     {
         SetThreads(parsed);
         var path = parsed.GetRequiredValue(_paths[0]);
-        var network = Build(path, parsed.GetValue(_model), new ModelOptions { NumClasses = parsed.GetValue(_classes) }, warn: true);
-        var preprocessing = NetworkPreprocessing.Of(network.Description.Config, path);
-        if (parsed.GetValue(_size) is { } size)
+        var source = Find(parsed, path);
+        var testSize = parsed.GetValue(_testSize) ? source.Description.Config.TestInputSize?.Height : null;
+        if (parsed.GetValue(_testSize) && parsed.GetValue(_size) is not null)
+            throw new VertebraException("--use-test-size and --img-size both say the size: give one of them");
+        var side = parsed.GetValue(_size) ?? testSize;
+        var options = new ModelOptions { NumClasses = parsed.GetValue(_classes), InChans = parsed.GetValue(_channels), ImgSize = side };
+        var network = Build(path, source, options, warn: true);
+        var preprocessing = NetworkPreprocessing.Of(network.Description.Config, path, testSize is not null);
+        if (side is { } size)
             preprocessing = preprocessing.WithSize(size).Validate("--img-size");
         return new(path, network, preprocessing.WithChannels(network.InChans));
     }
@@ -79,14 +89,15 @@ internal sealed class NetworkArgument
     {
         if (Path.GetExtension(path).Equals(".onnx", StringComparison.OrdinalIgnoreCase))
             return LoadOnnx(path, batch, size);
-        var isName = !File.Exists(path) && !Directory.Exists(path);
+        var source = Find(parsed, path);
+        var isName = source.Weights is null;
         var options = new ModelOptions
         {
             NumClasses = parsed.GetValue(_classes),
             InChans = isName ? size?.Channels : null,
-            ImgSize = isName && size?.Height == size?.Width ? size?.Height : null,
+            ImgSize = size?.Height == size?.Width ? size?.Height : null,
         };
-        var network = Build(path, parsed.GetValue(_model), options, weightsMatter);
+        var network = Build(path, source, options, weightsMatter);
         var preprocessing = NetworkPreprocessing.Of(network.Description.Config, path).WithChannels(network.InChans);
         if (size is { } given)
         {
@@ -148,15 +159,35 @@ internal sealed class NetworkArgument
         return (sizes[0], sizes[1], sizes[2]);
     }
 
-    private static Backbone Build(string path, string? model, ModelOptions options, bool warn)
+    // Weights, where there are any, and the network they are for.
+    private (string? Weights, NetworkDescription Description) Find(ParseResult parsed, string path)
     {
-        if (File.Exists(path) || Directory.Exists(path))
-            return NetworkFiles.Load(path, model, model is null ? null : options);
+        var isPath = File.Exists(path) || Directory.Exists(path);
+        var model = parsed.GetValue(_model);
+        if (Pretrained.IsSource(path) || (_published.AreWanted(parsed) && !isPath))
+        {
+            if (model is not null)
+                throw new VertebraException($"--model {model} has no part in '{path}', which says itself which network it is");
+            return _published.Find(parsed, path);
+        }
+        if (_published.AreWanted(parsed) && Models.TryFind(path) is null)
+            throw new VertebraException($"--pretrained is for names of networks; {path} has weights of its own");
+        if (_published.AreWanted(parsed))
+            return _published.Find(parsed, path);
+        if (isPath)
+            return NetworkFiles.Find(path, model);
         if (Models.TryFind(path) is null && (path.Contains('/') || path.Contains('\\') || Path.HasExtension(path)))
             throw new VertebraException($"there is no file or folder {path}");
-        Models.Find(path);
+        var (_, config) = Models.Find(path);
+        return (null, new(path, new(), config));
+    }
+
+    private static Backbone Build(string path, (string? Weights, NetworkDescription Description) source, ModelOptions options, bool warn)
+    {
+        if (source.Weights is { } weights)
+            return NetworkFiles.Load(source.Description, weights, options, line => Console.Error.WriteLine($"vertebra: note: {line}"));
         if (warn)
-            Console.Error.WriteLine($"vertebra: note: '{path}' is a name, not a checkpoint: its weights are untrained");
+            Console.Error.WriteLine($"vertebra: note: '{path}' is a name, not a checkpoint: its weights are untrained (--pretrained takes the published ones)");
         // Weights by name instead of by order: the same network gets the same ones wherever it is built in a command.
         using var deferred = Construction.Deferred();
         var network = Models.Create(path, options);

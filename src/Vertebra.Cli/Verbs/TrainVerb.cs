@@ -34,6 +34,7 @@ internal static class TrainVerb
         {
             OptionKind.Flag => new Option<string>($"--{option.Name}") { Arity = ArgumentArity.ZeroOrOne, HelpName = "true|false" },
             OptionKind.Numbers => new Option<string[]>($"--{option.Name}") { Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = true, HelpName = "N..." },
+            OptionKind.Texts => new Option<string[]>($"--{option.Name}") { Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = true, HelpName = "TEXT..." },
             _ => (Option)new Option<string>($"--{option.Name}") { HelpName = option.Kind == OptionKind.Text ? "TEXT" : "N" },
         };
         flag.Description = Description(option);

@@ -17,6 +17,7 @@ internal static class VerbList
         DrawVerb.Create(),
         DiffVerb.Create(),
         ModelsVerb.Create(),
+        InfoVerb.Create(),
         VerifyVerb.Create(),
         BenchVerb.Create(),
     ];

@@ -22,14 +22,15 @@ internal static class VerifyVerb
         var onnxTests = new Option<string>("--onnx-tests") { Description = "a folder of the ONNX standard's backend tests (model.onnx with test_data_set_0 beside it), searched at all depths" };
         var filter = new Option<string>("--filter") { Description = "names of the ONNX tests to run, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
         var only = new Option<string>("--models") { Description = "names to verify, with * and ? as wildcards", DefaultValueFactory = _ => "*" };
+        var markdown = new Option<string?>("--markdown") { Description = "with --fixtures: write the table of parity, a row for each network, to this file" };
         var json = new Option<bool>("--json") { Description = "print one JSON array instead of lines" };
         var command = new Command("verify",
             "Fill networks by rule and compare names, shapes, costs, outputs, feature maps, losses and gradients with golden files. " +
             "A file whose network is not registered is listed as missing, not as passed. Or compare every registered network with a table of parameters, costs and state-dict names. Or run the ONNX standard's tests and tell, operator by operator, " +
-            "how many pass, fail, or need what is not supported. Exit code 1 if any fails.") { fixtures, table, published, only, onnxTests, filter, json };
+            "how many pass, fail, or need what is not supported. Exit code 1 if any fails.") { fixtures, table, published, only, onnxTests, filter, markdown, json };
         command.SetAction(parsed => Host.Interruptible(stop => (parsed.GetValue(fixtures), parsed.GetValue(table), parsed.GetValue(published), parsed.GetValue(onnxTests)) switch
         {
-            ({ } folder, null, null, null) => Run(folder, parsed.GetValue(only)!, parsed.GetValue(json), stop),
+            ({ } folder, null, null, null) => Run(folder, parsed.GetValue(only)!, parsed.GetValue(json), parsed.GetValue(markdown), stop),
             (null, { } file, null, null) => RunTable(ModelTable.Read(file), parsed.GetValue(only)!, stop),
             (null, null, { } file, null) => RunPublished(PublishedCosts.Read(file), parsed.GetValue(only)!, stop),
             (null, null, null, { } folder) => OnnxTestReport.Run(folder, parsed.GetValue(filter)!, parsed.GetValue(json), stop),
@@ -38,7 +39,7 @@ internal static class VerifyVerb
         return command;
     }
 
-    private static int Run(string path, string pattern, bool json, CancellationToken stop)
+    private static int Run(string path, string pattern, bool json, string? markdown, CancellationToken stop)
     {
         var files = FixtureVerifier.FilesIn(path)
             .Where(f => System.IO.Enumeration.FileSystemName.MatchesSimpleExpression(pattern, Path.GetFileName(f).Split('.')[0])).ToList();
@@ -53,6 +54,8 @@ internal static class VerifyVerb
                 Console.WriteLine(results[^1]);
         }
         var (passed, failed, missing) = (Count(results, FixtureStatus.Passed), Count(results, FixtureStatus.Failed), Count(results, FixtureStatus.Missing));
+        if (markdown is not null)
+            AtomicFile.WriteText(markdown, ParityTable.Write(results));
         if (json)
             PrintJson(results);
         else

@@ -17,6 +17,9 @@ public abstract class Module
     /// <summary>True while training: batch statistics, dropout and the like are active. A new module is in evaluation mode.</summary>
     public bool IsTraining { get; private set; }
 
+    /// <summary>True for a part that training leaves as it is, in evaluation mode; see <see cref="Freezing.Freeze"/>.</summary>
+    public bool IsFrozen { get; internal set; }
+
     /// <summary>Direct children with their names, in the order they were built.</summary>
     public IReadOnlyList<(string Name, Module Module)> Children => _children;
 
@@ -38,11 +41,11 @@ public abstract class Module
     /// <summary>Marks the ops applied until the returned scope ends as this module's own; for entry points other than <see cref="Forward"/>.</summary>
     protected internal Scope Enter() => new(OpRecording.Current is null ? null : this);
 
-    /// <summary>Switches this module and all below it to training or evaluation.</summary>
+    /// <summary>Switches this module and all below it to training or evaluation; frozen parts stay in evaluation.</summary>
     public Module Train(bool training = true)
     {
         foreach (var (_, module) in NamedModules())
-            module.IsTraining = training;
+            module.IsTraining = training && !module.IsFrozen;
         return this;
     }
 

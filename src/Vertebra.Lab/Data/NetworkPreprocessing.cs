@@ -7,15 +7,18 @@ namespace Vertebra.Lab.Data;
 public static class NetworkPreprocessing
 {
     /// <summary>How images are prepared for a network's weights.</summary>
+    /// <param name="config">The facts.</param>
+    /// <param name="where">What messages call their source.</param>
+    /// <param name="atTestSize">At the larger size and crop at which the weights do better, where they have one.</param>
     /// <exception cref="VertebraException">The description asks for something unknown.</exception>
-    public static Preprocessing Of(PretrainedConfig config, string where) => new Preprocessing
+    public static Preprocessing Of(PretrainedConfig config, string where, bool atTestSize = false) => new Preprocessing
     {
         Channels = config.InputSize.Channels,
-        Height = config.InputSize.Height,
-        Width = config.InputSize.Width,
+        Height = (atTestSize ? config.TestInputSize ?? config.InputSize : config.InputSize).Height,
+        Width = (atTestSize ? config.TestInputSize ?? config.InputSize : config.InputSize).Width,
         Mean = [.. config.Mean.Select(Decimal)],
         Std = [.. config.Std.Select(Decimal)],
-        CropPct = Decimal(config.CropPct),
+        CropPct = Decimal(atTestSize ? config.TestCropPct ?? config.CropPct : config.CropPct),
         CropMode = config.CropMode == "squash" ? CropMode.Squash : CropMode.Center,
         Interpolation = Filter(config.Interpolation, where),
     }.Validate(where);

@@ -25,7 +25,7 @@ public static class ArgsFile
             emitter.Emit(new Scalar(option.Key));
             if (option.Get(options) is not { } values)
                 emitter.Emit(new Scalar("null"));
-            else if (option.Kind != OptionKind.Numbers)
+            else if (option.Kind is not (OptionKind.Numbers or OptionKind.Texts))
                 emitter.Emit(Value(option, values[0]));
             else
                 EmitList(emitter, option, values);
@@ -47,7 +47,7 @@ public static class ArgsFile
     // Text that a YAML reader might take for something else (null, yes, 1e5) is quoted; names and paths read better plain.
     private static Scalar Value(TrainingOption option, string text)
     {
-        var isPlain = option.Kind != OptionKind.Text || (text.Length > 0 && char.IsAsciiLetter(text[0]) && !IsReserved(text) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or '/'));
+        var isPlain = option.Kind is not (OptionKind.Text or OptionKind.Texts) || (text.Length > 0 && char.IsAsciiLetter(text[0]) && !IsReserved(text) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or '/'));
         return isPlain ? new(text) : new(AnchorName.Empty, TagName.Empty, text, ScalarStyle.DoubleQuoted, isPlainImplicit: false, isQuotedImplicit: true);
     }
 

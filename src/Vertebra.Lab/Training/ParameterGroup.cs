@@ -1,4 +1,5 @@
 using Vertebra.Nn;
+using Vertebra.Zoo;
 
 namespace Vertebra.Lab.Training;
 
@@ -19,6 +20,27 @@ public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, do
     {
         var trainable = module.NamedParameters().Where(p => p.Tensor.RequiresGrad).Select(p => new NamedParameter(p.Name, p.Tensor)).ToLookup(HasDecay);
         return [new([.. trainable[true]], weightDecay), new([.. trainable[false]])];
+    }
+
+    /// <summary>
+    /// The same two groups for each layer, with the learning rate falling from the classifier to the stem by a factor at each:
+    /// layer i of n learns at <paramref name="layerDecay"/> ^ (n - 1 - i) of the rate (Clark et al. 2020, "ELECTRA"; timm's rule).
+    /// </summary>
+    /// <param name="network">The network, whose layers <see cref="LayerGrouping.LayerGroups"/> tells.</param>
+    /// <param name="weightDecay">Weight decay of weights.</param>
+    /// <param name="layerDecay">The factor, in (0, 1].</param>
+    public static IReadOnlyList<ParameterGroup> ByLayer(Backbone network, double weightDecay, double layerDecay)
+    {
+        var layers = network.LayerGroups();
+        var tensors = network.NamedParameters().ToDictionary(p => p.Name, p => p.Tensor, StringComparer.Ordinal);
+        var groups = new List<ParameterGroup>();
+        foreach (var layer in layers)
+        {
+            var scale = Math.Pow(layerDecay, layers.Count - 1 - layer.Id);
+            var trainable = layer.Parameters.Select(n => new NamedParameter(n, tensors[n])).Where(p => p.Tensor.RequiresGrad).ToLookup(HasDecay);
+            groups.AddRange(new[] { true, false }.Where(trainable.Contains).Select(decays => new ParameterGroup([.. trainable[decays]], decays ? weightDecay : 0, scale)));
+        }
+        return groups;
     }
 
     private static bool HasDecay(NamedParameter parameter) =>

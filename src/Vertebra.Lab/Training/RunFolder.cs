@@ -39,7 +39,7 @@ public sealed class RunFolder
 
     /// <summary>timm's folder name: <c>yyyyMMdd-HHmmss-model-size</c>.</summary>
     public static string NameFor(DateTime time, string model, int imageSize) =>
-        string.Create(CultureInfo.InvariantCulture, $"{time:yyyyMMdd-HHmmss}-{model.Replace('/', '_').Replace('\\', '_')}-{imageSize}");
+        string.Create(CultureInfo.InvariantCulture, $"{time:yyyyMMdd-HHmmss}-{string.Join('_', model.Split('/', '\\', ':', '@'))}-{imageSize}");
 
     /// <summary>Makes a new run folder.</summary>
     /// <param name="parent">Folder of the runs; made when missing.</param>

@@ -3,6 +3,7 @@ using Vertebra.Autograd;
 using Vertebra.Lab.Data;
 using Vertebra.Nn;
 using Vertebra.Ops;
+using Vertebra.Zoo;
 
 namespace Vertebra.Lab.Training;
 
@@ -64,11 +65,18 @@ public sealed class Trainer
         _setup = setup;
         _options = setup.Options.WithEffectiveValues();
         _network = setup.Network;
-        _optimizer = Optimizers.Create(ParameterGroup.Of(_network, _options.WeightDecay), _options);
+        _optimizer = Optimizers.Create(Groups(), _options);
         _schedule = _options.Schedule(UpdatesPerEpoch);
         _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
         _clock = new(_options);
     }
+
+    private IReadOnlyList<ParameterGroup> Groups() => (_options.LayerDecay, _network) switch
+    {
+        (null, _) => ParameterGroup.Of(_network, _options.WeightDecay),
+        ({ } decay, Backbone backbone) => ParameterGroup.ByLayer(backbone, _options.WeightDecay, decay),
+        _ => throw new VertebraException("--layer-decay needs a network of the zoo, which knows its layers"),
+    };
 
     private int Batches => _setup.Training.BatchesPerEpoch;
 

@@ -19,6 +19,9 @@ public enum OptionKind
 
     /// <summary>A name or path.</summary>
     Text,
+
+    /// <summary>Several names or paths.</summary>
+    Texts,
 }
 
 /// <summary>
@@ -59,8 +62,11 @@ public sealed class TrainingOption
         Integer("Data", "validation-batch-size", "images of one evaluation step (default: batch size)", o => o.ValidationBatchSize, (o, v) => o.ValidationBatchSize = v),
         Integer("Data", "workers", "threads that load images (default: by the data set and the machine)", o => o.Workers, (o, v) => o.Workers = v),
 
-        Text("Network", "model", "name of the network, as listed by `models`", o => o.Model, (o, v) => o.Model = v),
-        Text("Network", "initial-checkpoint", "weights to start from", o => o.InitialCheckpoint, (o, v) => o.InitialCheckpoint = v),
+        Text("Network", "model", "name of the network, as listed by `models`, or hf-hub:OWNER/NAME or local-dir:PATH", o => o.Model, (o, v) => o.Model = v),
+        Flag("Network", "pretrained", "start from the weights published for the network", o => o.Pretrained, (o, v) => o.Pretrained = v),
+        Flag("Network", "offline", "take published weights from the cache only", o => o.Offline, (o, v) => o.Offline = v),
+        Text("Network", "initial-checkpoint", "weights to start from: a file, a folder, or hf-hub:OWNER/NAME", o => o.InitialCheckpoint, (o, v) => o.InitialCheckpoint = v),
+        Texts("Network", "freeze", "parts that keep their weights: paths of modules or parameters, with * and ? as wildcards", o => o.Freeze, (o, v) => o.Freeze = v),
         Integer("Network", "num-classes", "size of the classifier (default: the data set's classes)", o => o.NumClasses, (o, v) => o.NumClasses = v),
         Integer("Network", "in-chans", "channels of the input image: 3 or 1 (default: the data set's)", o => o.InChans, (o, v) => o.InChans = v),
         Text("Network", "gp", "global pooling: avg, max, avgmax, catavgmax (default: the network's)", o => o.GlobalPool, (o, v) => o.GlobalPool = v),
@@ -85,6 +91,7 @@ public sealed class TrainingOption
         Numbers("Optimiser", "opt-betas", "betas of adaptive optimisers", o => o.OptBetas, (o, v) => o.OptBetas = v),
         Number("Optimiser", "momentum", "momentum of sgd", o => o.Momentum, (o, v) => o.Momentum = v),
         Number("Optimiser", "weight-decay", "weight decay, not on norms and biases", o => o.WeightDecay, (o, v) => o.WeightDecay = v),
+        Number("Optimiser", "layer-decay", "factor on the learning rate from each layer to the one before it, as 0.75 (default: the same rate for all)", o => o.LayerDecay, (o, v) => o.LayerDecay = v),
         Number("Optimiser", "clip-grad", "clip gradients to this norm or value", o => o.ClipGrad, (o, v) => o.ClipGrad = v),
         Text("Optimiser", "clip-mode", "norm or value", o => o.ClipMode, (o, v) => o.ClipMode = v),
         Integer("Optimiser", "grad-accum-steps", "batches whose gradients make one update", o => o.GradAccumSteps, (o, v) => o.GradAccumSteps = v),
@@ -123,7 +130,7 @@ public sealed class TrainingOption
     /// <summary>The option of a command-line name or YAML key; null if there is none.</summary>
     public static TrainingOption? Find(string name) => All.FirstOrDefault(o => o.Key == name.Replace('-', '_'));
 
-    /// <summary>The values as text, one unless the kind is <see cref="OptionKind.Numbers"/>; null when not given.</summary>
+    /// <summary>The values as text, one unless the kind is <see cref="OptionKind.Numbers"/> or <see cref="OptionKind.Texts"/>; null when not given.</summary>
     public IReadOnlyList<string>? Get(TrainingOptions options) => _get(options);
 
     /// <summary>Sets the option from text.</summary>
@@ -134,6 +141,9 @@ public sealed class TrainingOption
 
     private static TrainingOption Text(string group, string name, string description, Func<TrainingOptions, string?> get, Action<TrainingOptions, string> set) =>
         new(group, name, OptionKind.Text, description, o => get(o) is { } v ? [v] : null, (o, v) => set(o, Single(name, v)));
+
+    private static TrainingOption Texts(string group, string name, string description, Func<TrainingOptions, IReadOnlyList<string>> get, Action<TrainingOptions, IReadOnlyList<string>> set) =>
+        new(group, name, OptionKind.Texts, description, o => get(o) is { Count: > 0 } v ? v : null, set);
 
     private static TrainingOption Flag(string group, string name, string description, Func<TrainingOptions, bool> get, Action<TrainingOptions, bool> set) =>
         new(group, name, OptionKind.Flag, description, o => [get(o) ? "true" : "false"], (o, v) => set(o, v.Count == 0 || ParseFlag(name, Single(name, v))));

@@ -25,7 +25,13 @@ public sealed class TrainingOptions
 
     public string Model { get; set; } = "resnet20_cifar";
 
+    public bool Pretrained { get; set; }
+
+    public bool Offline { get; set; }
+
     public string? InitialCheckpoint { get; set; }
+
+    public IReadOnlyList<string> Freeze { get; set; } = [];
 
     public int? NumClasses { get; set; }
 
@@ -74,6 +80,8 @@ public sealed class TrainingOptions
     public double Momentum { get; set; } = 0.9;
 
     public double WeightDecay { get; set; } = 2e-5;
+
+    public double? LayerDecay { get; set; }
 
     public double? ClipGrad { get; set; }
 
@@ -190,6 +198,7 @@ public sealed class TrainingOptions
         Check(WeightDecay is >= 0 and < 1e3, "weight-decay", WeightDecay, "at least 0");
         Check(OptEps is null or (> 0 and < 1), "opt-eps", OptEps, "between 0 and 1");
         Check(OptBetas is null || (OptBetas.Count == 2 && OptBetas.All(b => b is >= 0 and < 1)), "opt-betas", string.Join(' ', OptBetas ?? []), "two numbers, at least 0 and below 1");
+        Check(LayerDecay is null or (> 0 and <= 1), "layer-decay", LayerDecay, "above 0 and at most 1");
         Check(ClipGrad is null or (> 0 and < 1e9), "clip-grad", ClipGrad, "above 0");
         Check(ClipMode is "norm" or "value", "clip-mode", ClipMode, "norm or value");
         Check(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "at least 0 and below 1");

@@ -21,12 +21,13 @@ public sealed class TrainingRun
     private TrainingRun(TrainingOptions options, RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
     {
         (Options, IsResumed) = (options, folder is not null);
-        Models.Find(options.Model); // before any data is made or read
+        // Before any data is made or read.
+        var (weights, description) = FindNetwork(folder, note, progress, cancellation);
         var dataOptions = new DatasetOptions { ValidationShare = options.ValSplit, Seed = (ulong)options.Seed, Progress = progress, Cancellation = cancellation };
         var directory = options.DataDir ?? (options.Dataset == "shapes" ? "data" : throw new VertebraException($"--dataset {options.Dataset} needs --data-dir, the folder of its files"));
         TrainingData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Train, dataOptions);
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
-        (Network, Preprocessing) = BuildNetwork(note);
+        (Network, Preprocessing) = BuildNetwork(weights, description, note);
         _training = new(TrainingData, new(Preprocessing, Augmentation()),
             LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Workers = options.Workers, Warn = note });
         _validation = new(ValidationData, new(Preprocessing),
@@ -106,37 +107,56 @@ public sealed class TrainingRun
         LabelNames = TrainingData.ClassNames,
     };
 
-    private (Backbone Network, Preprocessing Preprocessing) BuildNetwork(Action<string> note)
+    // A resumed run has its weights in its state and needs none from elsewhere.
+    private (string? Weights, NetworkDescription Description) FindNetwork(RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
     {
-        var weights = Options.InitialCheckpoint is { } path ? NetworkFiles.WeightsIn(path) : null;
-        var given = weights is null ? null : NetworkFiles.DescriptionOf(weights);
-        var config = given?.Config ?? Models.Find(Options.Model).Config;
+        var isSource = Pretrained.IsSource(Options.Model);
+        if (Options.Pretrained && Options.InitialCheckpoint is not null)
+            throw new VertebraException("--pretrained and --initial-checkpoint both say which weights to start from: give one of them");
+        if (folder is not null && isSource)
+            return (null, NetworkFiles.ReadDescription(folder.Config));
+        var settings = HubSettings.FromEnvironment();
+        var hub = new WeightHub(settings with { Offline = settings.Offline || Options.Offline })
+        {
+            Note = note,
+            Progress = p => progress?.Invoke(p.Done, p.Total ?? 0, p.What),
+        };
+        if (folder is null && (Options.Pretrained || isSource))
+            return Pretrained.Find(Options.Model, hub, cancellation);
+        var description = Options.Pretrained ? Pretrained.Published(Options.Model) : new(Options.Model, new(), Models.Find(Options.Model).Config);
+        if (Options.InitialCheckpoint is not { } path)
+            return (null, description);
+        var weights = Pretrained.IsSource(path) ? Pretrained.Find(path, hub, cancellation).Weights : NetworkFiles.WeightsIn(path);
+        return (weights, NetworkFiles.DescriptionOf(weights) is { } given ? description with { Config = given.Config } : description);
+    }
+
+    private (Backbone Network, Preprocessing Preprocessing) BuildNetwork(string? weights, NetworkDescription description, Action<string> note)
+    {
         // Weights want the images they were trained on; photos take what the network is meant for; small sets are used whole.
-        var preprocessing = weights is not null || Options.Dataset == "folder" ? NetworkPreprocessing.Of(config, Options.Model) : TrainingData.Preprocessing;
+        var hasOwn = weights is not null || Options.InitialCheckpoint is not null || Options.Pretrained || Pretrained.IsSource(Options.Model);
+        var preprocessing = hasOwn || Options.Dataset == "folder" ? NetworkPreprocessing.Of(description.Config, Options.Model) : TrainingData.Preprocessing;
         preprocessing = Override(preprocessing.WithChannels(Options.InChans ?? preprocessing.Channels));
         var classes = Options.NumClasses ?? TrainingData.ClassNames.Count;
         if (classes < TrainingData.ClassNames.Count)
             throw new VertebraException($"--num-classes {classes} is less than the {TrainingData.ClassNames.Count} classes of {TrainingData.Identity}");
-        Backbone network;
-        using (Construction.Deferred())
+        var network = NetworkFiles.Build(description, new ModelOptions
         {
-            network = Models.Create(Options.Model, new ModelOptions
-            {
-                NumClasses = classes,
-                InChans = preprocessing.Channels,
-                DropRate = (float)Options.Drop,
-                DropPathRate = (float)Options.DropPath,
-                OutputStride = Options.OutputStride,
-                ImgSize = preprocessing.Height == preprocessing.Width ? preprocessing.Height : null,
-                GlobalPool = Options.GlobalPool is { } pool ? GlobalPools.Parse(pool) : null,
-            });
-        }
+            NumClasses = classes,
+            InChans = preprocessing.Channels,
+            DropRate = (float)Options.Drop,
+            DropPathRate = (float)Options.DropPath,
+            OutputStride = Options.OutputStride,
+            ImgSize = preprocessing.Height == preprocessing.Width ? preprocessing.Height : null,
+            GlobalPool = Options.GlobalPool is { } pool ? GlobalPools.Parse(pool) : null,
+        });
         network.Initialise((ulong)Options.Seed);
         if (weights is not null && !IsResumed)
         {
             foreach (var adapted in network.LoadPretrained(Checkpoint.Read(weights).Tensors, weights))
                 note(adapted);
         }
+        if (Options.Freeze.Count > 0)
+            note($"{network.Freeze([.. Options.Freeze])} of {network.NamedParameters().Count()} parameters are frozen");
         return (network, preprocessing);
     }
 

@@ -165,7 +165,7 @@ internal static class EfficientNetVariants
         ("mobilenetv2_110d", MobileV2(1.1, 1.2, fixesEnds: true), [("ra_in1k", s_apache)]),
         ("mobilenetv2_120d", MobileV2(1.2, 1.4, fixesEnds: true), [("ra_in1k", s_apache)]),
         ("mobilenetv2_140", MobileV2(1.4), [("ra_in1k", s_apache)]),
-        ("fbnetc_100", FbnetC(), [("rmsp_in1k", s_apache.Bilinear())]),
+        ("fbnetc_100", FbnetC(), [("rmsp_in1k", s_apache.Bilinear() with { BnEps = 1e-3f })]),
         ("spnasnet_100", Spnas(), [("rmsp_in1k", s_apache.Bilinear())]),
         ("efficientnet_b0", B(1, 1), [("ra_in1k", s_apache), ("ra4_e3600_r224_in1k", s_apache.Half().Crop(0.9f).TestAt(256, 1))]),
         ("efficientnet_b1", B(1, 1.1), [("ra4_e3600_r240_in1k", s_apache.At(240).Half().Crop(0.9f).TestAt(288, 1)), ("ft_in1k", s_apache.TestAt(256, 1))]),

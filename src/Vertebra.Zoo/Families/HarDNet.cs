@@ -89,6 +89,7 @@ public sealed class HarDNet : Backbone
             [.. rows.Select(r => ModelInfo.Row(r.Name, "hardnet", [("in1k", config)], r.Classifier, "base.0.conv", options => new HarDNet(r.Spec, options)))],
             new Dictionary<string, string>())
         {
+            Idea = "Layers are connected as the harmonics of a wave: layer k to those a power of two before it, by which k divides. Most of DenseNet's memory traffic goes, and its reuse of features stays.",
             FollowsTimm = false,
         };
     }

@@ -16,6 +16,7 @@ internal static class InstanceBatchNets
         [.. Rows()],
         new Dictionary<string, string>())
     {
+        Idea = "Instance norm removes appearance, such as colour and style, and batch norm keeps what tells contents apart; both share the channels of early blocks. Networks thus generalise to other domains without more arithmetic.",
         FollowsTimm = false,
     };
 

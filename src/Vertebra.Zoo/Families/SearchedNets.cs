@@ -35,6 +35,7 @@ internal static class SearchedNets
             ["proxylessnas_mobile_14"] = "proxyless_mobile_14",
         })
     {
+        Idea = "The network is searched for directly on the target task and hardware, by training an overparameterised one of which a single path is in memory at a time. Latency is modelled as a differentiable term of the loss.",
         FollowsTimm = false,
     };
 
@@ -47,6 +48,7 @@ internal static class SearchedNets
         ],
         Specialised().SelectMany(s => new[] { s.Identifier, s.Identifier.Replace('@', '-') }.Select(i => (i, $"{s.Name}.{TagOf(s.Identifier)}"))).ToDictionary())
     {
+        Idea = "One network is trained from which subnetworks of many depths, widths, kernels and resolutions can be taken without training again. Progressive shrinking, from the largest to the smallest, keeps them from disturbing each other.",
         FollowsTimm = false,
     };
 

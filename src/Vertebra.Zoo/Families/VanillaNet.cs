@@ -143,6 +143,7 @@ public sealed class VanillaNet : Backbone, IReparameterisable
             [.. rows.Select(r => ModelInfo.Row(r.Name, "vanillanet", [("in1k", config)], "cls1,cls2", "stem1.0", options => new VanillaNet(r.Spec, options)))],
             new Dictionary<string, string>())
         {
+            Idea = "Six to thirteen layers with neither shortcut nor attention nor depth: simple convolutions, pooling, and series of shifted activations. While training, pairs of convolutions have an activation between them that fades, so that they merge for use.",
             FollowsTimm = false,
         };
     }

@@ -59,6 +59,7 @@ public sealed class WideResNet : Backbone
         ],
         new Dictionary<string, string>())
     {
+        Idea = "Residual networks gain more from width than from depth, and wide ones train several times faster. Blocks normalise before each convolution, with dropout between the two.",
         FollowsTimm = false,
     };
 

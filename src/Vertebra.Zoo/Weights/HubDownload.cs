@@ -8,8 +8,9 @@ namespace Vertebra.Zoo.Weights;
 /// <summary>One file from the hub to the disk: going on where an earlier trial stopped, checked before it counts.</summary>
 internal sealed class HubDownload(HubClient client, HubFile file, string what, HubSettings settings, Action<DownloadProgress>? progress)
 {
-    // Trials in a row that bring nothing.
-    private const int MostTrials = 5;
+    // Trials in a row that bring nothing, and all of them.
+    private const int MostFailures = 5;
+    private const int MostTrials = 100;
 
     private static readonly TimeSpan ReportInterval = TimeSpan.FromMilliseconds(200);
 
@@ -42,14 +43,15 @@ internal sealed class HubDownload(HubClient client, HubFile file, string what, H
 
     private void ReceiveAll(FileStream stream, CancellationToken cancellation)
     {
-        for (var failures = 0; ;)
+        var failures = 0;
+        for (var trial = 1; ; trial++)
         {
             var before = stream.Length;
             var reason = stream.Length == file.Size ? null : Receive(stream, cancellation);
             if (reason is null)
                 return;
             failures = stream.Length > before ? 1 : failures + 1;
-            if (failures == MostTrials)
+            if (failures == MostFailures || trial == MostTrials)
                 throw new VertebraException($"the download of {what} broke off at {Megabytes(stream.Length)} of {Megabytes(file.Size)} MB ({reason}); run the command again, it goes on from there");
             cancellation.WaitHandle.WaitOne(settings.RetryPause * (1 << (failures - 1)));
             cancellation.ThrowIfCancellationRequested();

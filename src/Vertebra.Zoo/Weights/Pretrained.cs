@@ -1,5 +1,3 @@
-using Vertebra.Nn;
-
 namespace Vertebra.Zoo.Weights;
 
 /// <summary>
@@ -28,10 +26,7 @@ public static class Pretrained
     public static Backbone Create(string name, ModelOptions? options = null, WeightHub? hub = null, Action<string>? note = null, CancellationToken cancellation = default)
     {
         var source = Find(name, hub, cancellation);
-        var network = NetworkFiles.Build(source.Description, options);
-        foreach (var line in network.LoadPretrained(Checkpoint.Read(source.Weights).Tensors, source.Weights))
-            note?.Invoke(line);
-        return network;
+        return NetworkFiles.Load(source.Description, source.Weights, options, note);
     }
 
     /// <summary>Finds, and downloads if need be, the weights that a text means.</summary>
@@ -46,10 +41,7 @@ public static class Pretrained
             return FromHub(HubRepository.Parse(name[prefix.Length..]), hub ?? new(), cancellation);
         var path = name.StartsWith(FolderPrefix, StringComparison.Ordinal) ? name[FolderPrefix.Length..] : name;
         if (path.Length < name.Length || File.Exists(path) || (Directory.Exists(path) && Models.TryFind(path) is null))
-        {
-            var weights = NetworkFiles.WeightsIn(path);
-            return (weights, NetworkFiles.DescriptionOf(weights) ?? throw new VertebraException($"{path}: there is no {NetworkFiles.ConfigName} beside the weights, so it is unknown which network they are for"));
-        }
+            return NetworkFiles.Find(path);
         var published = Published(name);
         return ((hub ?? new()).FetchWeights(HubRepository.Parse(published.Config.HubId!), cancellation), published);
     }
@@ -74,7 +66,9 @@ public static class Pretrained
             ?? throw new VertebraException($"{repository} has no {NetworkFiles.ConfigName}{(Known(repository) is { } known ? $"; use --pretrained with {known}" : ", so it is unknown which network it is; only repositories of timm and of this program have one")}");
         var description = NetworkFiles.ReadDescription(config);
         var weights = hub.FetchWeights(repository, cancellation);
-        return (weights, description with { Config = description.Config with { HubId = repository.Id } });
+        // The registry knows of weights that were trained with other constants than the design has; the file does not say.
+        var options = Known(repository) is null ? description.Options : description.Options.Or(new() { BnEps = description.Config.BnEps });
+        return (weights, description with { Options = options, Config = description.Config with { HubId = repository.Id } });
     }
 
     private static string? Known(HubRepository repository) =>

@@ -13,7 +13,16 @@ internal static class CommandLine
         return Finish(process);
     }
 
-    public static Process Start(string folder, params string[] arguments)
+    /// <summary>The same with variables of the environment.</summary>
+    public static CommandResult Run(string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    {
+        using var process = Start(folder, environment, arguments);
+        return Finish(process);
+    }
+
+    public static Process Start(string folder, params string[] arguments) => Start(folder, new Dictionary<string, string>(), arguments);
+
+    private static Process Start(string folder, IReadOnlyDictionary<string, string> environment, string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", [Program, .. arguments])
         {
@@ -21,6 +30,8 @@ internal static class CommandLine
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        foreach (var (name, value) in environment)
+            start.Environment[name] = value;
         return Process.Start(start)!;
     }
 

@@ -90,7 +90,8 @@ public sealed record GraphProfile(Graph Graph, IReadOnlyList<NodeProfile> Nodes,
         return new(graph, nodes, ModuleTree.Build(nodes), times?.Total);
     }
 
-    private static long ActivationsOf(Node node) => node switch
+    /// <summary>Elements that a convolution or matrix product gives, 0 for other nodes; see <see cref="Cost.Activations"/>.</summary>
+    internal static long ActivationsOf(Node node) => node switch
     {
         { Op: Attention } => node.Outputs[0].Shape.ElementCount + (node.Inputs[0].Shape.CountBetween(0, 3) * node.Inputs[1].Shape[2]),
         { Macs: > 0 } => node.Outputs[0].Shape.ElementCount,

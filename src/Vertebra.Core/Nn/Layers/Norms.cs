@@ -14,7 +14,7 @@ public abstract class NormLayer : Module
     }
 
     /// <summary>Added to the variance.</summary>
-    public float Epsilon { get; }
+    public float Epsilon { get; internal set; }
 
     /// <summary>Share of a batch's statistics in the running ones; null for normalisers that keep none.</summary>
     public virtual float? Momentum => null;
