@@ -55,13 +55,16 @@ internal static class VerifyVerb
         }
         var (passed, failed, missing) = (Count(results, FixtureStatus.Passed), Count(results, FixtureStatus.Failed), Count(results, FixtureStatus.Missing));
         if (markdown is not null)
-            AtomicFile.WriteText(markdown, ParityTable.Write(results));
+            AtomicFile.WriteText(markdown, ParityTable.Write(results, TableBeside(path)));
         if (json)
             PrintJson(results);
         else
             Console.WriteLine($"{passed} passed, {failed} failed, {missing} missing");
         return failed == 0 ? Host.Success : Host.Failure;
     }
+
+    // The table of all models lies with the fixtures.
+    private static ModelTable? TableBeside(string path) => Path.Combine(path, "all_models.csv") is var file && File.Exists(file) ? ModelTable.Read(file) : null;
 
     private static int RunTable(ModelTable table, string pattern, CancellationToken stop)
     {

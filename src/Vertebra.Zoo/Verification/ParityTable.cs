@@ -6,25 +6,21 @@ namespace Vertebra.Zoo.Verification;
 /// <summary>The results of golden fixtures as a table for people, in Markdown: a row for each network.</summary>
 public static class ParityTable
 {
-    /// <summary>Networks in the reference, timm 1.0.29.</summary>
-    public const int ReferenceModels = 1302;
-
-    // The reference has no networks for CIFAR.
-    private const string OwnFamily = "cifar_resnet";
-
     /// <summary>Writes the table.</summary>
     /// <param name="results">Results of fixtures, in any order.</param>
-    public static string Write(IEnumerable<FixtureResult> results)
+    /// <param name="reference">The reference's table of all models, to say how many of them are registered; null: not said.</param>
+    public static string Write(IEnumerable<FixtureResult> results, ModelTable? reference)
     {
         var rows = results.GroupBy(r => r.Model).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => (Model: g.Key, Results: g.ToList())).ToList();
-        var registered = Models.List().Count(m => m.Family != OwnFamily);
+        var registered = reference is null ? ""
+            : string.Create(CultureInfo.InvariantCulture, $"{Models.List().Count(m => reference.Knows(m.Name)):N0} of timm's {reference.Count:N0} networks are registered. ");
         int Count(FixtureStatus status) => rows.Sum(r => r.Results.Count(f => f.Status == status));
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
             $$"""
             # Parity with timm
 
-            {{registered}} of timm's {{ReferenceModels.ToString("N0", CultureInfo.InvariantCulture)}} networks are registered. {{rows.Count}} of them have golden files here: {{Count(FixtureStatus.Passed)}} files passed, {{Count(FixtureStatus.Failed)}} failed, {{Count(FixtureStatus.Missing)}} are of networks that are not registered.
+            {{registered}}{{rows.Count}} networks have golden files here: {{Count(FixtureStatus.Passed)}} files passed, {{Count(FixtureStatus.Failed)}} failed, {{Count(FixtureStatus.Missing)}} are of networks that are not registered.
 
             Written by `vertebra verify --fixtures DIR --markdown docs/parity.md`. A golden file has the values that timm computes with weights from a generator that both sides share. Errors are the largest relative ones: of the logits and the last feature map in evaluation (with 10 classes too, and re-parameterised, where there are such files), of the maps of the pyramid, and of loss and gradients of a training step. Names, shapes and order of the state dict, parameters and multiply-accumulates are compared exactly. Seconds are those of all comparisons of a network on the machine that wrote the table.
 

@@ -25,6 +25,7 @@ public static class PretrainedWeights
         foreach (var (name, tensor) in state)
             fitting[name] = tensor;
 
+        DropPool(fitting, own, notes);
         network.AdaptState(fitting, notes);
         foreach (var first in network.FirstConv.Split(',').Select(p => own.ContainsKey(p) ? p : $"{p}.weight"))
         {
@@ -46,6 +47,19 @@ public static class PretrainedWeights
         return notes;
 
         bool IsClassifier(string name) => prefixes.Any(p => name.StartsWith(p, StringComparison.Ordinal));
+    }
+
+    // Another pool than the weights have: attention over tokens has weights of its own, which others do without (timm's rule).
+    private static void DropPool(OrderedDictionary<string, Tensor> state, Dictionary<string, Tensor> own, List<string> notes)
+    {
+        const string Pool = "attn_pool.";
+        if (own.Keys.Any(IsPool) || !state.Keys.Any(IsPool))
+            return;
+        foreach (var name in state.Keys.Where(IsPool).ToList())
+            state.Remove(name);
+        notes.Add($"{Pool.TrimEnd('.')}: the network pools otherwise, and its weights were left out");
+
+        static bool IsPool(string name) => name.StartsWith(Pool, StringComparison.Ordinal);
     }
 
     /// <summary>

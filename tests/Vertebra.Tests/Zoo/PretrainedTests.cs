@@ -118,7 +118,7 @@ public sealed class PretrainedTests : IDisposable
         var resampled = 0;
         foreach (var family in Models.Families)
         {
-            var model = ModelCost.OfAll(family.Models).MinBy(c => c.Parameters)!.Model;
+            var model = family.Models.MinBy(Parameters)!;
             try
             {
                 resampled += Adapts(model) ? 1 : 0;
@@ -132,27 +132,28 @@ public sealed class PretrainedTests : IDisposable
         Assert.True(resampled >= 8, $"position tables of only {resampled} families were resampled");
     }
 
+    private static long Parameters(ModelInfo model)
+    {
+        using var meta = Construction.Meta();
+        return Models.Create(model.Name).ParameterCount;
+    }
+
     private static bool Adapts(ModelInfo model)
     {
         using var deferred = Construction.Deferred();
-        var source = Models.Create(model.Name);
-        source.Initialise(1);
+        var state = Models.Create(model.Name).State().ToDictionary(s => s.Name, s => s.Tensor);
         var side = OtherSide(model);
         var target = Models.Create(model.Name, new() { NumClasses = 3, InChans = 4, ImgSize = side });
-        var notes = target.LoadPretrained(source.State().ToDictionary(s => s.Name, s => s.Tensor), model.Name);
+        string[] own = [.. target.Classifier.Split(','), .. target.FirstConv.Split(',')];
+        var tables = target.State().Where(s => !own.Any(o => s.Name.StartsWith($"{o}.", StringComparison.Ordinal)) && s.Tensor.Shape != state[s.Name].Shape).ToList();
+        foreach (var (name, _, _) in tables)
+            state[name] = Tensor.Ones(state[name].Shape);
+        var notes = target.LoadPretrained(state, model.Name);
         Assert.Contains(notes, n => n.Contains("classifier"));
         Assert.Contains(notes, n => n.Contains("4 input channels"));
-        var before = source.State().ToDictionary(s => s.Name, s => s.Tensor);
-        string[] own = [.. target.Classifier.Split(','), .. target.FirstConv.Split(',')];
-        foreach (var (name, tensor, _) in target.State().Where(s => !own.Any(o => s.Name.StartsWith($"{o}.", StringComparison.Ordinal)) && s.Tensor.DType == DType.Float32))
-        {
-            var (found, expected) = (tensor.ToArray<float>(), before[name].ToArray<float>());
-            if (tensor.Shape == before[name].Shape)
-                Assert.True(found.AsSpan().SequenceEqual(expected), $"{name} has changed");
-            else
-                Assert.True(Array.Exists(found, v => v != 0) || Array.TrueForAll(expected, v => v == 0), $"{name} was not resampled");
-        }
-        return target.State().Any(s => !own.Any(o => s.Name.StartsWith($"{o}.", StringComparison.Ordinal)) && s.Tensor.Shape != before[s.Name].Shape);
+        // A table of ones stays one between its numbers; new rows for what had none may be zero.
+        Assert.All(tables, t => Assert.Contains(t.Tensor.ToArray<float>(), v => Math.Abs(v - 1) < 1e-3f));
+        return tables.Count > 0;
     }
 
     /// <summary>Another side of the image for which the network can be built and run; its own where there is none.</summary>

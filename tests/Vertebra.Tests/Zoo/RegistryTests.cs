@@ -87,6 +87,22 @@ public class RegistryTests
     }
 
     [Fact]
+    public void Every_family_gives_a_pyramid_of_the_shapes_that_it_states()
+    {
+        var failures = new List<string>();
+        foreach (var model in Models.Families.Select(f => f.Models[0]))
+        {
+            using var meta = Construction.Meta();
+            var pyramid = new FeaturePyramid(Models.Create(model.Name));
+            var size = model.Config.InputSize;
+            var outputs = pyramid.GraphFor([1, size.Height, size.Width, size.Channels]).Outputs;
+            if (!pyramid.Levels.Select(l => l.Channels).SequenceEqual(outputs.Select(o => o.Shape[3])) || !outputs.Select(o => -o.Shape[1]).SequenceEqual(outputs.Select(o => -o.Shape[1]).Order()))
+                failures.Add($"{model.Name}: {string.Join(", ", outputs.Select(o => o.Shape))}");
+        }
+        Assert.True(failures.Count == 0, string.Join('\n', failures));
+    }
+
+    [Fact]
     public void An_unknown_name_gets_the_nearest_ones()
     {
         var error = Assert.Throws<VertebraException>(() => Models.Create("resent50d"));
