@@ -116,7 +116,8 @@ public sealed class PretrainedTests : IDisposable
     {
         var failures = new List<string>();
         var resampled = 0;
-        foreach (var family in Models.Families)
+        // Layers that mix the patches themselves are made for one number of them, here as in the reference.
+        foreach (var family in Models.Families.Where(f => f.Name != "mlp_mixer"))
         {
             var model = family.Models.MinBy(Parameters)!;
             try
