@@ -44,7 +44,10 @@ public sealed class ConVit : TokenBackbone
         "convit",
         "d'Ascoli, Touvron, Leavitt, Morcos, Biroli, Sagun: ConViT: improving vision transformers with soft convolutional inductive biases, ICML 2021, arXiv:2103.10697",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "convit", [("fb_in1k", ImageNet.Crop(0.875f))], "head", "patch_embed.proj", options => new ConVit(r.Heads, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Attention layers begin as convolutions, by positional weights that a gate may let go while training. The network has the bias of convolutions while data are few and the freedom of attention in the end.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {

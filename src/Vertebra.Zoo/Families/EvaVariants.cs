@@ -14,7 +14,10 @@ internal static class EvaVariants
         "eva",
         "Fang, Sun, Wang, Huang, Wang, Cao: EVA-02: a visual representation for neon genesis, arXiv:2303.11331; Fang et al.: EVA, CVPR 2023, arXiv:2211.07636",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "eva", r.Tags, "head", "patch_embed.proj", options => new Eva(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "A plain vision transformer learns to reconstruct what CLIP sees at masked patches, and scales to a billion parameters and more. EVA-02 and its kin use rotary positions, gated MLPs and further norms.",
+    };
 
     private static (string Name, EvaSpec Spec, (string Tag, PretrainedConfig Config)[] Tags)[] Rows() =>
     [

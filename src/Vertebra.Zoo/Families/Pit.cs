@@ -41,7 +41,10 @@ public sealed class Pit : TokenBackbone
         "pit",
         "Heo, Yun, Han, Chun, Choe, Oh: Rethinking spatial dimensions of vision transformers, ICCV 2021, arXiv:2103.16302",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "pit", [("in1k", ImageNet)], r.Spec.Classifier, "patch_embed.conv", options => new Pit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "A vision transformer is given the pyramid of convolutional networks: tokens are pooled by strided depthwise convolutions and their channels doubled between stages. Spatial reduction proves to help transformers as it does convolutions.",
+    };
 
     public override string Classifier => _spec.Classifier;
 

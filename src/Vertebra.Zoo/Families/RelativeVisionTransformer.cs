@@ -48,7 +48,10 @@ public sealed class RelativeVisionTransformer : TokenBackbone
         "vit_relpos",
         "Dosovitskiy et al.: An image is worth 16x16 words, ICLR 2021, arXiv:2010.11929; Liu et al.: Swin transformer V2, CVPR 2022, arXiv:2111.09883",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "vit_relpos", r.Tags, "head", "patch_embed.proj", options => new RelativeVisionTransformer(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "A plain vision transformer without absolute position embeddings: each layer adds a bias by relative position to its attention. The bias is a table, or comes from a small network over logarithmic offsets as in Swin V2.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {

@@ -48,7 +48,10 @@ public sealed class Tnt : TokenBackbone
         "tnt",
         "Han, Xiao, Wu, Guo, Xu, Wang: Transformer in transformer, NeurIPS 2021, arXiv:2103.00112",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "tnt", [("in1k", Inception)], "head", "pixel_embed.proj", options => new Tnt(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Each patch is a sentence of smaller patches: an inner transformer attends among the pixels of a patch, an outer one among the patches. What the inner one learns is added to the patch's token in every block.",
+    };
 
     public override string FirstConv => "pixel_embed.proj";
 

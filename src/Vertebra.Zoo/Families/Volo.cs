@@ -45,7 +45,10 @@ public sealed class Volo : TokenBackbone
         "volo",
         "Yuan, Hou, Jiang, Feng, Yan: VOLO: vision outlooker for visual recognition, TPAMI 2022, arXiv:2106.13112",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "volo", r.Tags, "head,aux_head", "patch_embed.conv.0", options => new Volo(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Outlook attention generates the weights for a neighbourhood from its centre alone, which encodes fine detail at moderate cost. Outlooker blocks at high resolution come first, then a plain transformer and class attention.",
+    };
 
     public override string Classifier => "head,aux_head";
 
