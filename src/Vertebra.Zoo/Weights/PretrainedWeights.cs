@@ -27,6 +27,7 @@ public static class PretrainedWeights
 
         DropPool(fitting, own, notes);
         network.AdaptState(fitting, notes);
+        ResampleMaps(fitting, own, notes);
         foreach (var first in network.FirstConv.Split(',').Select(p => own.ContainsKey(p) ? p : $"{p}.weight"))
         {
             if (!fitting.TryGetValue(first, out var weight) || weight.Rank != 4 || weight.Shape[1] == network.InChans || own.GetValueOrDefault(first)?.Shape == weight.Shape)
@@ -35,18 +36,38 @@ public static class PretrainedWeights
             notes.Add($"{first}: from {weight.Shape[1]} to {network.InChans} input channels");
         }
         var prefixes = network.Classifier.Split(',').Select(p => $"{p}.").ToArray();
-        if (state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var mine) && mine.Shape == s.Value.Shape)))
+        var isOther = state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var mine) && mine.Shape == s.Value.Shape));
+        // Weights without any classifier, for features alone.
+        if (isOther || (own.Keys.Any(IsClassifier) && !state.Keys.Any(IsClassifier)))
         {
             foreach (var name in state.Keys.Where(IsClassifier))
                 fitting.Remove(name);
             foreach (var (name, tensor) in own.Where(o => IsClassifier(o.Key)))
                 fitting[name] = tensor.Clone();
-            notes.Add($"{network.Classifier}: the weights' classifier is of another size and was left out");
+            notes.Add($"{network.Classifier}: {(isOther ? "the weights' classifier is of another size and was left out" : "the weights have no classifier; it starts anew")}");
         }
         network.Load(fitting, source);
         return notes;
 
         bool IsClassifier(string name) => prefixes.Any(p => name.StartsWith(p, StringComparison.Ordinal));
+    }
+
+    // Position embeddings that are maps, [1, H, W, C] or [1, C, H, W], for another grid.
+    private static void ResampleMaps(OrderedDictionary<string, Tensor> state, Dictionary<string, Tensor> own, List<string> notes)
+    {
+        foreach (var (name, wanted) in own.Where(o => o.Key.EndsWith("pos_embed", StringComparison.Ordinal) && o.Value.Rank == 4))
+        {
+            if (!state.TryGetValue(name, out var given) || given.Rank != 4 || given.Shape == wanted.Shape)
+                continue;
+            var isLast = given.Shape[3] == wanted.Shape[3];
+            if (!isLast && given.Shape[1] != wanted.Shape[1])
+                continue;
+            var map = isLast ? given.To(DType.Float32) : given.To(DType.Float32).Permute([0, 2, 3, 1]);
+            var (height, width) = isLast ? (wanted.Shape[1], wanted.Shape[2]) : (wanted.Shape[2], wanted.Shape[3]);
+            map = map.Interpolate((height, width), Kernels.InterpolationMode.Bicubic, antialias: true);
+            state[name] = isLast ? map : map.Permute([0, 3, 1, 2]);
+            notes.Add($"{name}: resampled from {given.Shape} to {wanted.Shape}");
+        }
     }
 
     // Another pool than the weights have: attention over tokens has weights of its own, which others do without (timm's rule).
