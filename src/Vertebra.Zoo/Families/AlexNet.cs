@@ -32,6 +32,7 @@ public sealed class AlexNet : PooledBackbone
         [TorchvisionRows.Row("alexnet", "alexnet", "classifier.6", "features.0", options => new AlexNet(options), pixels: 6)],
         TorchvisionRows.Aliases("alexnet"))
     {
+        Idea = "Five convolutions with large first kernels and three wide linear layers, trained with dropout and ReLU, began the era of deep vision networks. This is the single-tower form of the later paper, which does without the split over two GPUs.",
         FollowsTimm = false,
     };
 

@@ -46,6 +46,7 @@ public sealed class GoogLeNet : PooledBackbone
         [TorchvisionRows.Row("googlenet", "googlenet", Classifiers, "conv1.conv", options => new GoogLeNet(options))],
         TorchvisionRows.Aliases("googlenet"))
     {
+        Idea = "Inception modules look at a map through 1x1, 3x3 and larger kernels at once and concatenate what they find, with 1x1 reductions that keep it affordable. Classifiers at two middle layers helped gradients while training and are not used afterwards.",
         FollowsTimm = false,
     };
 

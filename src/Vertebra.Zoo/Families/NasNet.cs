@@ -57,7 +57,10 @@ public sealed class NasNet : PooledBackbone
             "nasnet",
             "Zoph, Vasudevan, Shlens, Le: Learning transferable architectures for scalable image recognition, CVPR 2018, arXiv:1707.07012; Liu et al.: Progressive neural architecture search, ECCV 2018, arXiv:1712.00559",
             [Row("nasnetalarge", new("conv0.conv", [.. NasNetCells()])), Row("pnasnet5large", new("conv_0.conv", [.. ProgressiveCells()]))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "A small cell is searched for on small images, and the network for large ones stacks it: normal cells keep the map, reduction cells halve it. PNASNet finds its cell progressively, from simple to complex, with a learned guess of how good a candidate is.",
+        };
     }
 
     private static IEnumerable<(string, CellPlan, int)> NasNetCells()

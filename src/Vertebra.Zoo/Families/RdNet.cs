@@ -68,7 +68,10 @@ public sealed class RdNet : PooledBackbone
             "rdnet",
             "Kim, Heo, Han: DenseNets reloaded: Paradigm shift beyond ResNets and ViTs, ECCV 2024, arXiv:2403.19588",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "rdnet", Tags(r.Name), "head.fc", "stem.0", options => new RdNet(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "DenseNet's concatenations are revived with modern parts: wider and shallower blocks with large depthwise kernels and layer norms, and frequent transitions. Concatenated features prove as strong as added ones at today's scale.",
+        };
     }
 
     /// <summary>Blocks that each see all that came before.</summary>

@@ -66,6 +66,7 @@ public sealed class ShuffleNetV2 : PooledBackbone
             [.. rows.Select(r => TorchvisionRows.Row(r.Name, "shufflenet_v2", "fc", "conv1.0", options => new ShuffleNetV2(r.Widths, options), r.Resize))],
             TorchvisionRows.Aliases(rows.Select(r => r.Name)))
         {
+            Idea = "Measured time, not arithmetic, guides the design: equal widths, few groups, few fragments, few element-wise steps. Half of the channels passes a block untouched, and a shuffle mixes both halves afterwards.",
             FollowsTimm = false,
         };
     }

@@ -57,6 +57,7 @@ public sealed class SqueezeNet : PooledBackbone
             ],
             TorchvisionRows.Aliases("squeezenet1_0", "squeezenet1_1"))
         {
+            Idea = "Fire modules squeeze the channels by 1x1 convolutions before they are expanded by 1x1 and 3x3 ones side by side. Together with late downsampling and a convolutional classifier this reaches AlexNet's accuracy with a fiftieth of its weights.",
             FollowsTimm = false,
         };
     }

@@ -62,7 +62,10 @@ public sealed class TResNet : PooledBackbone
                 ["tresnet_m_448"] = "tresnet_m.miil_in1k_448",
                 ["tresnet_l_448"] = "tresnet_l.miil_in1k_448",
                 ["tresnet_xl_448"] = "tresnet_xl.miil_in1k_448",
-            });
+            })
+        {
+            Idea = "A ResNet is rebuilt for throughput on GPUs: space-to-depth stem, antialiased strides, in-place activated batch norm, and squeeze-and-excitation where it pays. Basic blocks serve the early stages and bottlenecks the late ones.",
+        };
     }
 
     /// <summary>Blocks of 4x4 pixels become channels: row, column, colour.</summary>

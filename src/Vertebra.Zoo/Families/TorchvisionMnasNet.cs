@@ -60,6 +60,7 @@ public sealed class TorchvisionMnasNet : PooledBackbone
             [.. rows.Select(r => TorchvisionRows.Row(r.Name, "torchvision_mnasnet", "classifier.1", "layers.0", options => new TorchvisionMnasNet(r.Width, options), r.Resize))],
             TorchvisionRows.Aliases(rows.Select(r => r.Name)))
         {
+            Idea = "A search rewards accuracy and the time measured on a phone, and chooses kernel, expansion and depth for each stage on its own. These are torchvision's networks of the result, inverted residuals without squeeze-and-excitation.",
             FollowsTimm = false,
         };
     }

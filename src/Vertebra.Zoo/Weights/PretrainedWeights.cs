@@ -36,7 +36,7 @@ public static class PretrainedWeights
             notes.Add($"{first}: from {weight.Shape[1]} to {network.InChans} input channels");
         }
         var prefixes = network.Classifier.Split(',').Select(p => $"{p}.").ToArray();
-        var isOther = state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var mine) && mine.Shape == s.Value.Shape));
+        var isOther = state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var same) && same.Shape == s.Value.Shape));
         // Weights without any classifier, for features alone.
         if (isOther || (own.Keys.Any(IsClassifier) && !state.Keys.Any(IsClassifier)))
         {
@@ -87,26 +87,27 @@ public static class PretrainedWeights
     /// Weights of a first convolution for another number of input channels: for one, the sum over the colours; for others, the
     /// three colours over and over, scaled by 3 / channels so that the sum stays (timm's rule).
     /// </summary>
-    /// <param name="weight">[O, 3, KH, KW]; for one channel also [O, 3·n, KH, KW] of a space-to-depth stem.</param>
+    /// <param name="weight">[O, 3, KH, KW], or [O, n · 3, KH, KW] of a space-to-depth stem, the colours of a pixel side by side.</param>
     /// <param name="inChans">Channels wanted.</param>
-    /// <returns>[O, <paramref name="inChans"/>, KH, KW], or [O, n, KH, KW] of such a stem.</returns>
+    /// <returns>[O, <paramref name="inChans"/>, KH, KW], or [O, n · <paramref name="inChans"/>, KH, KW] of such a stem.</returns>
     /// <exception cref="VertebraException">The weight is not made for RGB.</exception>
     public static Tensor AdaptInput(Tensor weight, int inChans)
     {
         var (o, i, taps) = (weight.Shape[0], weight.Shape[1], weight.Shape[2] * weight.Shape[3]);
         if (i == inChans)
             return weight;
-        if (i % 3 != 0 || (inChans != 1 && i != 3))
+        if (i % 3 != 0)
             throw new VertebraException($"a first convolution of shape {weight.Shape} cannot be adapted to {inChans} input channels: it is not made for RGB images");
         var source = weight.To(DType.Float32).ToArray<float>();
-        var groups = inChans == 1 ? i / 3 : inChans;
-        var target = new float[o * groups * taps];
+        var channels = i / 3 * inChans;
+        var target = new float[o * channels * taps];
         for (var index = 0; index < target.Length; index++)
         {
-            var (row, group, tap) = (index / (groups * taps), index / taps % groups, index % taps);
-            float At(int channel) => source[(((row * i) + channel) * taps) + tap];
-            target[index] = inChans == 1 ? At(3 * group) + At((3 * group) + 1) + At((3 * group) + 2) : At(group % 3) * (3f / inChans);
+            var (row, channel, tap) = (index / (channels * taps), index / taps % channels, index % taps);
+            var first = channel / inChans * 3;
+            float At(int colour) => source[(((row * i) + first + colour) * taps) + tap];
+            target[index] = inChans == 1 ? At(0) + At(1) + At(2) : At(channel % inChans % 3) * (3f / inChans);
         }
-        return Tensor.From(target, weight.Shape.With(1, groups));
+        return Tensor.From(target, weight.Shape.With(1, channels));
     }
 }
