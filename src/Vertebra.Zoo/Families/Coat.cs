@@ -52,7 +52,10 @@ public sealed class Coat : TokenBackbone
         "coat",
         "Xu et al.: Co-scale conv-attentional image transformers, ICCV 2021, arXiv:2104.06399",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "coat", [("in1k", r.Config)], "head", "patch_embed1.proj", options => new Coat(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Transformers at several scales run in series and then in parallel, exchanging features across scales. Attention is factorised to linear cost, and convolutions give it relative positions.",
+    };
 
     public override string FirstConv => "patch_embed1.proj";
 

@@ -66,7 +66,10 @@ public sealed class EdgeNeXt : Backbone
             "edgenext",
             "Maaz et al.: EdgeNeXt: efficiently amalgamated CNN-transformer architecture for mobile vision applications, ECCV workshops 2022, arXiv:2206.10589",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "edgenext", r.Tags, "head.fc", "stem.0", options => new EdgeNeXt(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Channels are split into groups that pass from one depthwise kernel to the next, and attention across channels follows. Convolution and transformer thus share one encoder that phones can run.",
+        };
     }
 }
 

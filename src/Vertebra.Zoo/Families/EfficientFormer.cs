@@ -76,7 +76,10 @@ public sealed class EfficientFormer : TwoHeadBackbone
             "efficientformer",
             "Li et al.: EfficientFormer: vision transformers at MobileNet speed, NeurIPS 2022, arXiv:2206.01191",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "efficientformer", [("snap_dist_in1k", config)], "head,head_dist", "stem.conv1", options => new EfficientFormer(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Measuring phones shows that reshapes and layer norms, not attention as such, make vision transformers slow. Pooling blocks on maps therefore come first, and attention on tokens only at the end, with a single reshape between.",
+        };
     }
 }
 

@@ -51,7 +51,10 @@ public sealed class EfficientFormerV2 : TwoHeadBackbone
             "Li et al.: Rethinking vision transformers for MobileNet size and speed, ICCV 2023, arXiv:2212.08059",
             [.. rows.Select(r => ModelInfo.Row(
                 r.Name, "efficientformer_v2", [("snap_dist_in1k", config)], "head,head_dist", "stem.conv1.conv", options => new EfficientFormerV2(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "A supernet is searched for size and speed at once, with local convolution inside the feed-forward part and attention on strided maps. It reaches the size and the latency of MobileNet with the accuracy of larger transformers.",
+        };
     }
 }
 

@@ -86,7 +86,10 @@ public sealed class EfficientVitMsra : Backbone
             "Liu et al.: EfficientViT: memory efficient vision transformer with cascaded group attention, CVPR 2023, arXiv:2305.07027",
             [.. rows.Select(r => ModelInfo.Row(
                 r.Name, "efficientvit_msra", [("r224_in1k", config)], "head.linear", "patch_embed.conv1.conv", options => new EfficientVitMsra(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Most of a small transformer's time goes into moving memory, so one attention layer stands between several feed-forward ones. Heads take different parts of the channels, one after another, and each builds on what the last has found.",
+        };
     }
 }
 

@@ -13,7 +13,10 @@ internal static class EfficientVitVariants
         "Cai, Li, Hu, Gan, Han: EfficientViT: lightweight multi-scale attention for high-resolution dense prediction, ICCV 2023, arXiv:2205.14756",
         [.. Rows().Select(r => ModelInfo.Row(
             $"efficientvit_{r.Name}", "efficientvit", r.Sides.Select(side => Weights(side, r.Spec.IsLarge)), Classifier, FirstConv, options => new EfficientVit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Softmax is replaced by a ReLU kernel, so that attention is a product of two small matrices and its cost grows linearly with the pixels. Depthwise convolutions aggregate neighbouring tokens at several scales and give back the locality that this loses.",
+    };
 
     private static (string Tag, PretrainedConfig Config) Weights(int side, bool isLarge) =>
         ($"r{side}_in1k", side > 224 || isLarge ? s_config.At(side) with { CropPct = 1 } : s_config);

@@ -14,7 +14,10 @@ internal static class FastVitVariants
         "Vasu et al.: FastViT: a fast hybrid vision transformer using structural reparameterization, ICCV 2023, arXiv:2303.14189; "
             + "Vasu et al.: MobileCLIP, CVPR 2024, arXiv:2311.17049",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "fastvit", r.Tags, "head.fc", r.Spec.FirstConv, options => new FastVit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Skip connections and branches that help in training fold into plain convolutions for use, which spares memory traffic. Mixers of large depthwise kernels serve the early stages, and attention, where there is any, the last.",
+    };
 
     private static (string Name, FastVitSpec Spec, (string Tag, PretrainedConfig Config)[] Tags)[] Rows() =>
     [

@@ -37,7 +37,10 @@ public sealed class FocalNet : PooledBackbone
         "focalnet",
         "Yang et al.: Focal modulation networks, NeurIPS 2022, arXiv:2203.11926",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "focalnet", [(r.Tag, r.Config)], "head.fc", "stem.proj", options => new FocalNet(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Instead of attention, each query is multiplied by context gathered through a hierarchy of depthwise convolutions with gates. It looks from near to far at linear cost, and needs no softmax over pairs of tokens.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x) => _norm.Forward(_layers.Forward(_stem.Forward(x)));
 

@@ -39,7 +39,10 @@ public sealed class GlobalContextVit : PooledBackbone
         "Hatamizadeh et al.: Global context vision transformers, ICML 2023, arXiv:2206.09959",
         [.. Rows().Select(r => ModelInfo.Row(
             r.Name, "gcvit", [("in1k", new() { FixedInputSize = true, HubId = "", License = "apache-2.0" })], "head.fc", "stem.conv1", options => new GlobalContextVit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Attention within windows alternates with attention in which one set of queries, made from the whole image, is shared by all windows. Far parts meet without shifts, and fused inverted residuals bring locality between the stages.",
+    };
 
     protected internal override void AdaptState(IDictionary<string, Tensor> state, ICollection<string> notes) => PositionTables.Adapt(this, state, notes);
 

@@ -11,7 +11,10 @@ internal static class LevitVariants
         "levit",
         "Graham et al.: LeViT: a vision transformer in ConvNet's clothing for faster inference, ICCV 2021, arXiv:2104.01136",
         [.. Rows(usesConv: false), .. Rows(usesConv: true)],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Convolutions make the patches, and a transformer with shrinking maps attends with small keys and learned biases by offset. Batch norms in place of layer norms fold into the linear layers for inference.",
+    };
 
     private static IEnumerable<ModelInfo> Rows(bool usesConv)
     {

@@ -43,7 +43,10 @@ public sealed class MultiScaleVit : TokenBackbone
         "mvitv2",
         "Li et al.: MViTv2: improved multiscale vision transformers for classification and detection, CVPR 2022, arXiv:2112.01526",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "mvitv2", [(r.Tag, TransformerConfigs.ImageNet.Classes(r.Classes))], "head.fc", "patch_embed.proj", options => new MultiScaleVit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Queries, keys and values are pooled inside attention, so that resolution falls and channels grow as in a pyramid. Version 2 adds relative positions decomposed by axis and a residual connection for the pooled queries.",
+    };
 
     public override IReadOnlyList<FeatureInfo> FeatureInfo => AllFeatureInfo;
 

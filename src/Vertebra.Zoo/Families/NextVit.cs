@@ -46,7 +46,10 @@ public sealed class NextVit : PooledBackbone
         "nextvit",
         "Li et al.: Next-ViT: next generation vision transformer for efficient deployment in realistic industrial scenarios, 2022, arXiv:2207.05501",
         [Row("nextvit_small", 10), Row("nextvit_base", 20), Row("nextvit_large", 30)],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Convolutional blocks with attention-like multi-head structure make up most of each stage, and one transformer block at its end sees globally. The mix was found for fast inference in deployed engines rather than for few operations.",
+    };
 
     protected override Tensor OnForwardFeatures(Tensor x) => _norm.Forward(_stages.Forward(_stem.Forward(x)));
 

@@ -85,7 +85,10 @@ public sealed class RepVit : Backbone
             [.. rows.Select(r => ModelInfo.Row(
                 r.Name, "repvit", (r.Spec.IsLegacy ? new[] { "dist_in1k" } : ["dist_300e_in1k", "dist_450e_in1k"]).Select(tag => (tag, config)),
                 "head.head.l,head.head_dist.l", "stem.conv1.c", options => new RepVit(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "A MobileNet is changed step by step in the way light transformers are built: token mixer and channel mixer apart, early convolutional stem, deeper downsampling. Its branches fold into one depthwise convolution after training.",
+        };
     }
 }
 

@@ -40,7 +40,10 @@ public sealed class Sequencer2d : PooledBackbone
         "sequencer",
         "Tatsunami and Taki: Sequencer: deep LSTM for image classification, NeurIPS 2022, arXiv:2205.01972",
         [Row("sequencer2d_s", [4, 3, 8, 3]), Row("sequencer2d_m", [4, 3, 14, 3]), Row("sequencer2d_l", [8, 8, 16, 4])],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Tokens are mixed by long short-term memories that run over rows and columns in both directions, instead of by attention. Memory scales well with resolution, and the bias of sequences suffices for images.",
+    };
 
     public override IReadOnlyList<FeatureInfo> FeatureInfo => [.. AllFeatureInfo.Take(UsualLevels)];
 

@@ -42,7 +42,10 @@ public sealed class ShVit : Backbone
         "shvit",
         "Yun and Ro: SHViT: single-head vision transformer with memory efficient macro design, CVPR 2024, arXiv:2401.16456",
         [.. Rows().Select(r => ModelInfo.Row(r.Name, "shvit", [("in1k", r.Config)], "head.l", "patch_embed.0.c", options => new ShVit(r.Spec, options)))],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Several heads of attention prove redundant, so a single one attends on a part of the channels while the rest passes by. A stem with a large stride keeps few tokens from the start.",
+    };
 
     public override int NumFeatures => _features[^1].Channels;
 

@@ -56,7 +56,10 @@ public sealed class SwiftFormer : Backbone
             Row("swiftformer_xs", [3, 3, 6, 4], [48, 56, 112, 220]), Row("swiftformer_s", [3, 3, 9, 6], [48, 64, 168, 224]),
             Row("swiftformer_l1", [4, 3, 10, 5], [48, 96, 192, 384]), Row("swiftformer_l3", [4, 4, 12, 6], [64, 128, 320, 512]),
         ],
-        new Dictionary<string, string>());
+        new Dictionary<string, string>())
+    {
+        Idea = "Attention is reduced to a learned global query that is multiplied with the keys, without interaction of keys and values. It is linear in the number of tokens, so that it can be used in all stages of a phone's network.",
+    };
 
     public override int NumFeatures => _features[^1].Channels;
 

@@ -80,7 +80,10 @@ public sealed class TinyVit : Backbone
             "tiny_vit",
             "Wu et al.: TinyViT: fast pretraining distillation for small vision transformers, ECCV 2022, arXiv:2207.10666",
             [.. rows.Select(r => ModelInfo.Row(r.Name, "tiny_vit", r.Tags, "head.fc", "patch_embed.conv1.conv", options => new TinyVit(r.Spec, options)))],
-            new Dictionary<string, string>());
+            new Dictionary<string, string>())
+        {
+            Idea = "Small hierarchical transformers are pre-trained on a large data set by distillation, with the teacher's logits stored once and sparsely. Convolutional blocks come first, then attention within windows with a depthwise convolution after it.",
+        };
     }
 }
 
