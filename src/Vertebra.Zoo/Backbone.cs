@@ -113,5 +113,12 @@ public abstract class Backbone : Module
 public sealed record FeatureInfo(int Index, int Channels, int Reduction, string Module, int? PrefixTokens = null)
 {
     /// <summary>Path of the module in the network, where the reference's name for the level is none.</summary>
-    public string Path { get; init; } = Module;
+    public string Path
+    {
+        // Not a copy of Module made once: a level that is given another module has that one's path.
+        get => _path ?? Module;
+        init => _path = value;
+    }
+
+    private readonly string? _path;
 }

@@ -52,6 +52,7 @@ public sealed class PyramidVisionTransformer : TokenBackbone
         [Row("pvt_tiny", [2, 2, 2, 2]), Row("pvt_small", [3, 4, 6, 3]), Row("pvt_medium", [3, 4, 18, 3]), Row("pvt_large", [3, 8, 27, 3])],
         new Dictionary<string, string>())
     {
+        Idea = "The first transformer with a pyramid: four stages of shrinking maps serve detection and segmentation as a ResNet does. Keys and values are taken from a reduced map, which makes attention at high resolution affordable.",
         FollowsTimm = false,
     };
 

@@ -146,7 +146,7 @@ public sealed class PretrainedTests : IDisposable
         var side = OtherSide(model);
         var target = Models.Create(model.Name, new() { NumClasses = 3, InChans = 4, ImgSize = side });
         string[] own = [.. target.Classifier.Split(','), .. target.FirstConv.Split(',')];
-        var tables = target.State().Where(s => !own.Any(o => $"{s.Name}.".StartsWith($"{o}.", StringComparison.Ordinal)) && s.Tensor.Shape != state[s.Name].Shape).ToList();
+        var tables = target.State().Where(s => !own.Any(o => $"{s.Name}.".StartsWith($"{o}.", StringComparison.Ordinal)) && s.Tensor.DType == DType.Float32 && s.Tensor.Shape != state[s.Name].Shape).ToList();
         foreach (var (name, _, _) in tables)
             state[name] = Tensor.Ones(state[name].Shape);
         var notes = target.LoadPretrained(state, model.Name);
