@@ -7,7 +7,7 @@ namespace Vertebra.Kernels;
 internal static unsafe class Conv
 {
     /// <summary>y [N, OH, OW, OC] = convolution of x [N, H, W, C] with weight, plus bias [OC] unless null.</summary>
-    public static void Forward(in ConvShape shape, float* x, float* weight, float* bias, float* y)
+    public static void Forward(in ConvShape shape, float* x, float* weight, float* bias, float* y, ConvMethod method = ConvMethod.Direct)
     {
         shape.Validate();
         if (shape.IsPointwise)
@@ -15,9 +15,9 @@ internal static unsafe class Conv
             MatMul.Run(Pixels(shape), shape.OC, shape.C, x, shape.C, false, weight, shape.C, true, y, shape.OC, bias: bias);
             return;
         }
-        using var packed = Scratch.Take(ConvPacking.Size(shape, ConvUse.Forward));
-        ConvPacking.Pack(shape, ConvUse.Forward, weight, packed.Pointer);
-        ForwardPacked(shape, x, packed.Pointer, bias, y);
+        using var packed = Scratch.Take(ConvPacking.Size(shape, ConvUse.Forward, method));
+        ConvPacking.Pack(shape, ConvUse.Forward, method, weight, packed.Pointer);
+        ForwardPacked(shape, x, method, packed.Pointer, bias, y);
     }
 
     /// <summary>The same with weights packed before.</summary>
@@ -28,7 +28,7 @@ internal static unsafe class Conv
         if (shape.IsPointwise && ConvPacking.LevelFor(shape.OC) == Simd.Level)
             MatMul.RunPacked(Pixels(shape), shape.OC, shape.C, x, shape.C, false, weights.Data, y, shape.OC, bias: bias, epilogue: epilogue);
         else
-            ForwardPacked(shape, x, weights.Data, bias, y, epilogue);
+            ForwardPacked(shape, x, weights.Method, weights.Data, bias, y, epilogue);
         GC.KeepAlive(weights);
     }
 
@@ -36,7 +36,8 @@ internal static unsafe class Conv
     /// dx [N, H, W, C] from dy [N, OH, OW, OC]. With a bias [C] or null this is also the transposed convolution of dy: H and W say
     /// how large its output is (they fix what other libraries call output padding).
     /// </summary>
-    public static void InputGradient(in ConvShape shape, float* dy, float* weight, float* dx, float* bias = null)
+    public static void InputGradient(
+        in ConvShape shape, float* dy, float* weight, float* dx, float* bias = null, ConvMethod method = ConvMethod.Direct)
     {
         shape.Validate();
         if (shape.IsPointwise)
@@ -44,9 +45,9 @@ internal static unsafe class Conv
             MatMul.Run(Pixels(shape), shape.C, shape.OC, dy, shape.OC, false, weight, shape.C, false, dx, shape.C, bias: bias);
             return;
         }
-        using var packed = Scratch.Take(ConvPacking.Size(shape, ConvUse.InputGradient));
-        ConvPacking.Pack(shape, ConvUse.InputGradient, weight, packed.Pointer);
-        InputGradientPacked(shape, dy, packed.Pointer, dx, bias);
+        using var packed = Scratch.Take(ConvPacking.Size(shape, ConvUse.InputGradient, method));
+        ConvPacking.Pack(shape, ConvUse.InputGradient, method, weight, packed.Pointer);
+        InputGradientPacked(shape, dy, method, packed.Pointer, dx, bias);
     }
 
     /// <summary>The same with weights packed before.</summary>
@@ -54,7 +55,7 @@ internal static unsafe class Conv
     {
         shape.Validate();
         weights.RequireFor(shape, ConvUse.InputGradient);
-        InputGradientPacked(shape, dy, weights.Data, dx, bias);
+        InputGradientPacked(shape, dy, weights.Method, weights.Data, dx, bias);
         GC.KeepAlive(weights);
     }
 
@@ -84,8 +85,18 @@ internal static unsafe class Conv
 
     private static int Pixels(in ConvShape shape) => checked(shape.N * shape.H * shape.W);
 
-    private static void ForwardPacked(in ConvShape shape, float* x, float* packed, float* bias, float* y, in Epilogue epilogue = default)
+    private static void ForwardPacked(
+        in ConvShape shape, float* x, ConvMethod method, float* packed, float* bias, float* y, in Epilogue epilogue = default)
     {
+        if (method != ConvMethod.Direct)
+        {
+            new WinogradConv
+            {
+                X = x, N = shape.N, H = shape.H, W = shape.W, C = shape.C, Y = y, OutH = shape.OH, OutW = shape.OW, OC = shape.OC,
+                FirstRow = -shape.PadTop, FirstColumn = -shape.PadLeft, Weights = packed, Bias = bias, Epilogue = epilogue,
+            }.Run(method);
+            return;
+        }
         if (shape.IsDepthwise)
         {
             Depthwise.Forward(shape, x, packed, bias, y, epilogue);
@@ -101,8 +112,18 @@ internal static unsafe class Conv
         });
     }
 
-    private static void InputGradientPacked(in ConvShape shape, float* dy, float* packed, float* dx, float* bias)
+    private static void InputGradientPacked(in ConvShape shape, float* dy, ConvMethod method, float* packed, float* dx, float* bias)
     {
+        if (method != ConvMethod.Direct)
+        {
+            // A convolution of dy with the filters turned around, whose last tap meets the pixel that the first one met.
+            new WinogradConv
+            {
+                X = dy, N = shape.N, H = shape.OH, W = shape.OW, C = shape.OC, Y = dx, OutH = shape.H, OutW = shape.W, OC = shape.C,
+                FirstRow = shape.PadTop - 2, FirstColumn = shape.PadLeft - 2, Weights = packed, Bias = bias,
+            }.Run(method);
+            return;
+        }
         if (shape.IsDepthwise)
         {
             Depthwise.InputGradient(shape, dy, packed, dx, bias);

@@ -19,8 +19,10 @@ internal enum ConvUse
 internal static unsafe class ConvPacking
 {
     /// <summary>Numbers that the packed form takes.</summary>
-    public static long Size(in ConvShape shape, ConvUse use)
+    public static long Size(in ConvShape shape, ConvUse use, ConvMethod method = ConvMethod.Direct)
     {
+        if (method != ConvMethod.Direct)
+            return WinogradPacking.Size(shape, use, method);
         if (shape.IsDepthwise)
             return shape.WeightCount;
         var (depth, lanes) = use == ConvUse.Forward ? (shape.GroupC, shape.GroupOC) : (shape.GroupOC, shape.GroupC);
@@ -35,8 +37,13 @@ internal static unsafe class ConvPacking
     }
 
     /// <summary>Packs <paramref name="weight"/> to <paramref name="target"/>, <see cref="Size"/> numbers.</summary>
-    public static void Pack(in ConvShape shape, ConvUse use, float* weight, float* target)
+    public static void Pack(in ConvShape shape, ConvUse use, ConvMethod method, float* weight, float* target)
     {
+        if (method != ConvMethod.Direct)
+        {
+            WinogradPacking.Pack(shape, use, method, weight, target);
+            return;
+        }
         if (shape.IsDepthwise)
         {
             Transpose.Run(shape.OC, shape.KH * shape.KW, weight, shape.KH * shape.KW, target, shape.OC);
@@ -159,19 +166,25 @@ internal sealed unsafe class PackedConvWeights
 
     /// <summary>
     /// Packs <paramref name="weight"/> [OC, C / groups, KH, KW]. For <see cref="ConvUse.Forward"/> any N, H, W, stride, padding and
-    /// dilation may follow; for <see cref="ConvUse.InputGradient"/> any N, H and W.
+    /// dilation may follow; for <see cref="ConvUse.InputGradient"/> any N, H and W. For one of Winograd's methods the filters are transformed.
     /// </summary>
-    public PackedConvWeights(in ConvShape shape, float* weight, ConvUse use = ConvUse.Forward)
+    public PackedConvWeights(in ConvShape shape, float* weight, ConvUse use = ConvUse.Forward, ConvMethod method = ConvMethod.Direct)
     {
         shape.Validate();
         Use = use;
+        Method = method;
         Shape = shape;
-        _memory = PinnedMemory.Allocate(ConvPacking.Size(shape, use), out var data);
+        if (method != ConvMethod.Direct)
+            ConvMethods.RequireWinograd(shape);
+        _memory = PinnedMemory.Allocate(ConvPacking.Size(shape, use, method), out var data);
         Data = data;
-        ConvPacking.Pack(shape, use, weight, data);
+        ConvPacking.Pack(shape, use, method, weight, data);
     }
 
     public ConvUse Use { get; }
+
+    /// <summary>How the convolution is computed with them.</summary>
+    public ConvMethod Method { get; }
 
     /// <summary>The shape it was packed for.</summary>
     public ConvShape Shape { get; }
@@ -186,7 +199,11 @@ internal sealed unsafe class PackedConvWeights
     public void RequireFor(in ConvShape shape, ConvUse use)
     {
         var fits = use == Use && shape.C == Shape.C && shape.OC == Shape.OC && shape.KH == Shape.KH && shape.KW == Shape.KW && shape.Groups == Shape.Groups;
-        if (use == ConvUse.InputGradient)
+        if (Method != ConvMethod.Direct)
+        {
+            fits &= ConvMethods.HasWinograd(shape);
+        }
+        else if (use == ConvUse.InputGradient)
         {
             fits &= shape.StrideH == Shape.StrideH && shape.StrideW == Shape.StrideW && shape.PadTop == Shape.PadTop
                 && shape.PadLeft == Shape.PadLeft && shape.DilationH == Shape.DilationH && shape.DilationW == Shape.DilationW;
