@@ -52,28 +52,41 @@ internal static unsafe class WinogradPacking
 
         private int Depth => isForward ? inputs : outputs;
 
+        // Filters are transformed a few at a time into a block that stays in the first-level cache: the products of one filter lie so far
+        // apart in the packed form that writing them one by one would miss the caches every time.
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         [SkipLocalsInit]
         public void PackPanel<TVector, TScheme>(int panel)
             where TVector : unmanaged, IVector<TVector>
             where TScheme : IWinogradScheme
         {
+            const int BlockDepth = 8;
+            const int Gap = 16;
             var first = panel * Panels.Width<TVector>();
             var filled = Math.Min(Lanes - first, Panels.Width<TVector>());
             var width = Panels.PaddedWidth<TVector>(filled);
             var end = weight + (nint)outputs * inputs * Taps;
-            var to = target + (nint)first * TScheme.Side * TScheme.Side * Depth;
+            var products = TScheme.Side * TScheme.Side;
+            var to = target + (nint)first * products * Depth;
             var square = stackalloc float[Taps * 32];
-            new Span<float>(square, Taps * 32).Clear();
             var rows = stackalloc float[3 * 6 * 16];
-            for (var depth = 0; depth < Depth; depth++, to += width)
+            new Span<float>(square, Taps * 32).Clear();
+            var plane = BlockDepth * width + Gap;
+            using var block = Scratch.Take(products * plane);
+            for (var start = 0; start < Depth; start += BlockDepth, to += BlockDepth * width)
             {
-                // A row for each lane, the taps beside each other, becomes a row for each tap.
-                var (row, column) = isForward ? (first, depth) : (depth, first);
-                var stride = isForward ? (nint)inputs * Taps : Taps;
-                Transpose.Run(filled, Taps, weight + ((nint)row * inputs + column) * Taps, stride, square, width, end);
-                for (var lane = 0; lane < width; lane += TVector.Count)
-                    TransformFilter<TVector, TScheme>(square + lane, width, rows, to + lane, (nint)Depth * width);
+                var count = Math.Min(BlockDepth, Depth - start);
+                for (var i = 0; i < count; i++)
+                {
+                    // A row for each lane, the taps beside each other, becomes a row for each tap.
+                    var (row, column) = isForward ? (first, start + i) : (start + i, first);
+                    var stride = isForward ? (nint)inputs * Taps : Taps;
+                    Transpose.Run(filled, Taps, weight + ((nint)row * inputs + column) * Taps, stride, square, width, end);
+                    for (var lane = 0; lane < width; lane += TVector.Count)
+                        TransformFilter<TVector, TScheme>(square + lane, width, rows, block.Pointer + i * width + lane, plane);
+                }
+                for (var product = 0; product < products; product++)
+                    new ReadOnlySpan<float>(block.Pointer + product * plane, count * width).CopyTo(new(to + (nint)product * Depth * width, count * width));
             }
         }
 

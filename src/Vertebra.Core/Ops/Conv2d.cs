@@ -119,7 +119,7 @@ public sealed record Conv2d : ConvolutionOp
         if (PackedConvolution.Of(weight, sizes, ConvUse.Forward) is { } packed)
             Conv.Forward(sizes, x, packed, bias, y);
         else
-            Conv.Forward(sizes, x, weight.Pointer<float>(), bias, y);
+            Conv.Forward(sizes, x, weight.Pointer<float>(), bias, y, PackedConvolution.MethodFor(weight, sizes, ConvUse.Forward));
     }
 
     public override Tensor?[] Gradient(GradientContext g)
@@ -188,7 +188,7 @@ internal sealed class PackedConvolution
     private PackedConvWeights? _transposed;
 
     /// <summary>The kept packed form of this weight, or null when it is to be packed for this call only.</summary>
-    public static unsafe PackedConvWeights? Of(Tensor weight, in ConvShape sizes, ConvUse use)
+    public static unsafe PackedConvWeights? Of(Tensor weight, in ConvShape sizes, ConvUse use, ConvMethod method = ConvMethod.Direct)
     {
         // In the backward walk nothing is recorded, but a weight that requires a gradient is in training all the same.
         if (weight.RequiresGrad && (GradMode.IsEnabled || use == ConvUse.InputGradient))
@@ -197,11 +197,15 @@ internal sealed class PackedConvolution
         ref var slot = ref use == ConvUse.Forward ? ref kept._forward : ref kept._transposed;
         if (slot is not { } packed)
         {
-            packed = new PackedConvWeights(sizes, weight.Pointer<float>(), use);
+            packed = new PackedConvWeights(sizes, weight.Pointer<float>(), use, method);
             slot = packed;
         }
-        return packed.Shape with { N = sizes.N, H = sizes.H, W = sizes.W } == sizes ? packed : null;
+        return packed.Method == method && packed.Shape with { N = sizes.N, H = sizes.H, W = sizes.W } == sizes ? packed : null;
     }
+
+    /// <summary>How a convolution is computed whose weight is packed for one call: a weight in training may take a faster way.</summary>
+    public static ConvMethod MethodFor(Tensor weight, in ConvShape sizes, ConvUse use) =>
+        weight.RequiresGrad && Winograd.InTraining ? ConvMethods.Fastest(sizes, use, packs: true) : ConvMethod.Direct;
 }
 
 public static partial class TensorOps

@@ -39,7 +39,7 @@ public sealed record ConvTranspose2d : ConvolutionOp
         if (PackedConvolution.Of(weight, sizes, ConvUse.InputGradient) is { } packed)
             Conv.InputGradient(sizes, x, packed, y, bias);
         else
-            Conv.InputGradient(sizes, x, weight.Pointer<float>(), y, bias);
+            Conv.InputGradient(sizes, x, weight.Pointer<float>(), y, bias, PackedConvolution.MethodFor(weight, sizes, ConvUse.InputGradient));
     }
 
     public override Tensor?[] Gradient(GradientContext g)

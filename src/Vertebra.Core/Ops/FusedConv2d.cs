@@ -15,11 +15,16 @@ public sealed record FusedConv2d(ActivationOp? Activation, bool AddsResidual) : 
     public FusedConv2d(Conv2d convolution) : this(null, false) =>
         (Stride, Padding, Dilation, Groups) = (convolution.Stride, convolution.Padding, convolution.Dilation, convolution.Groups);
 
+    /// <summary>How it is computed. A compiled graph chooses by the sizes it was traced at (<c>CompileOptions.Winograd</c>).</summary>
+    public ConvMethod Method { get; init; }
+
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
         Rules.Arity(this, inputs, AddsResidual ? 3 : 2, AddsResidual ? 4 : 3);
         var result = Convolved(AddsResidual ? inputs[..^1] : inputs);
         FusedEpilogue.Check(this, inputs, AddsResidual, result);
+        if (Method != ConvMethod.Direct && !ConvMethods.HasWinograd(SizesFor(inputs[0].Shape, inputs[1].Shape)))
+            throw Rules.Broken(this, $"{Method} computes 3x3 convolutions of stride, dilation and groups 1, not these with weight {inputs[1].Shape}; use {nameof(ConvMethod.Direct)}");
         return [result];
     }
 
@@ -29,14 +34,18 @@ public sealed record FusedConv2d(ActivationOp? Activation, bool AddsResidual) : 
     {
         var (weight, sizes) = (inputs[1], SizesFor(inputs[0].Shape, inputs[1].Shape));
         var bias = inputs.Length - (AddsResidual ? 1 : 0) > 2 ? inputs[2].Pointer<float>() : null;
-        var packed = PackedConvolution.Of(weight, sizes, ConvUse.Forward) ?? new PackedConvWeights(sizes, weight.Pointer<float>());
+        var packed = PackedConvolution.Of(weight, sizes, ConvUse.Forward, Method) ?? new PackedConvWeights(sizes, weight.Pointer<float>(), method: Method);
         Conv.Forward(sizes, inputs[0].Pointer<float>(), packed, bias, outputs[0].Pointer<float>(), FusedEpilogue.Of(Activation, AddsResidual ? inputs[^1] : null));
     }
+
+    /// <summary>The same convolution by the method that is fastest at these sizes.</summary>
+    internal FusedConv2d ByFastestMethod(Shape x, Shape weight) =>
+        this with { Method = ConvMethods.Fastest(SizesFor(x, weight), ConvUse.Forward, packs: false) };
 
     /// <summary>Packs the weight for the kernels, and drops the data as stored: from then on this op alone can use it.</summary>
     internal void Pack(Shape x, Tensor weight)
     {
-        if (PackedConvolution.Of(weight, SizesFor(x, weight.Shape), ConvUse.Forward) is not null)
+        if (PackedConvolution.Of(weight, SizesFor(x, weight.Shape), ConvUse.Forward, Method) is not null)
             weight.DropData();
     }
 

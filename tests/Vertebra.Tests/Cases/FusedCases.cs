@@ -1,3 +1,4 @@
+using Vertebra.Kernels;
 using Vertebra.Ops;
 
 namespace Vertebra.Tests.Cases;
@@ -28,7 +29,7 @@ public sealed class FusedCases : IOpCases
         }
     }
 
-    // One for each way through the kernels: pointwise, wide, narrow, grouped, depthwise with and without multiplier, deep.
+    // One for each way through the kernels: pointwise, wide, narrow, grouped, depthwise with and without multiplier, deep, and Winograd's methods.
     private static IEnumerable<OpCase> Convolutions(FusedConv2d op, Func<double, double> activation) =>
     [
         Convolution(op, activation, [2, 3, 4, 5], 7, 1),
@@ -40,6 +41,8 @@ public sealed class FusedCases : IOpCases
         Convolution(op, activation, [2, 4, 4, 3], 6, 3, padding: 1, groups: 3),
         Convolution(op, activation, [1, 2, 2, 2100], 18, 1),
         Convolution(op, activation, [1, 20, 20, 24], 130, 1),
+        Convolution(op with { Method = ConvMethod.Winograd2 }, activation, [2, 7, 6, 18], 40, 3, padding: 1),
+        Convolution(op with { Method = ConvMethod.Winograd4 }, activation, [1, 9, 11, 20], 37, 3, padding: 1),
     ];
 
     private static OpCase Convolution(FusedConv2d fused, Func<double, double> activation, Shape x, int outputs, int kernel, int padding = 0, int stride = 1, int groups = 1)

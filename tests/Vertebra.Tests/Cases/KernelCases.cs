@@ -5,7 +5,7 @@ namespace Vertebra.Tests.Cases;
 /// <summary>The checks of kernels apart from ops, callable without a test runner, so that every instruction level can run them.</summary>
 public static partial class KernelCases
 {
-    public static IEnumerable<(string Name, Action Check)> All() => [.. MatMulCases(), .. ConvCases(), .. VectorMathCases.All(), .. Lab.Images.ImageCases.All()];
+    public static IEnumerable<(string Name, Action Check)> All() => [.. MatMulCases(), .. ConvCases(), .. WinogradCases(), .. VectorMathCases.All(), .. Lab.Images.ImageCases.All()];
 
     /// <summary>
     /// Compares with float64 sums. <paramref name="magnitudes"/> are the sums of the absolute values of the same terms: rounding

@@ -1,4 +1,5 @@
 using Vertebra.Autograd;
+using Vertebra.Kernels;
 using Vertebra.Ops;
 using Vertebra.Tests.Cases;
 
@@ -36,6 +37,26 @@ public class ConvolutionTests
         Assert.Equal(fixedResult, x.Conv2d(weight, padding: 1).ToArray<float>());
         using var off = GradMode.Off();
         Assert.Equal(fixedResult, x.Conv2d(weight, padding: 1).ToArray<float>());
+    }
+
+    [Fact]
+    public unsafe void A_weight_in_training_is_applied_by_the_fastest_method_and_a_fixed_one_directly()
+    {
+        var sizes = new ConvShape(2, 28, 26, 64, 48, 3, 3) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
+        var (x, weight) = (OpCases.Uniform([2, 28, 26, 64], 1), OpCases.Uniform([48, 64, 3, 3], 2));
+        var (dx, dy) = (Tensor.Empty(x.Shape), OpCases.Uniform([2, 28, 26, 48], 3));
+        var y = Tensor.Empty(dy.Shape);
+        Conv.Forward(sizes, x.Pointer<float>(), weight.Pointer<float>(), null, y.Pointer<float>());
+        Assert.Equal(y.ToArray<float>(), x.Conv2d(weight, padding: 1).ToArray<float>());
+
+        (x.RequiresGrad, weight.RequiresGrad) = (true, true);
+        var result = x.Conv2d(weight, padding: 1);
+        (result * dy).Sum().Backward();
+        var method = Winograd.InTraining ? ConvMethod.Winograd4 : ConvMethod.Direct;
+        Conv.Forward(sizes, x.Pointer<float>(), weight.Pointer<float>(), null, y.Pointer<float>(), method);
+        Conv.InputGradient(sizes, dy.Pointer<float>(), weight.Pointer<float>(), dx.Pointer<float>(), null, method);
+        Assert.Equal(y.ToArray<float>(), result.ToArray<float>());
+        Assert.Equal(dx.ToArray<float>(), x.Grad!.ToArray<float>());
     }
 
     [Fact]

@@ -13,7 +13,7 @@ internal static class Compiler
         if (!options.Fuses)
             return graph.Rewrite();
         graph = graph.Rewrite([.. SimplifyingRules.All, .. FoldingRules.All, .. FusingRules.All]).Rewrite(EpilogueRules.All);
-        return WithPackedWeights(graph);
+        return WithPackedWeights(graph, options);
     }
 
     // Handles on the same data that are not trained, so that constants fold, and that can let go of the data.
@@ -25,7 +25,7 @@ internal static class Compiler
     }
 
     // A weight that several nodes read gets a handle for each: the packed form is that of one op.
-    private static Graph WithPackedWeights(Graph graph)
+    private static Graph WithPackedWeights(Graph graph, CompileOptions options)
     {
         var nodes = new List<Node>();
         foreach (var node in graph.Nodes)
@@ -35,12 +35,18 @@ internal static class Compiler
                 nodes.Add(node);
                 continue;
             }
-            var own = weight.Detach();
-            if (node.Op is FusedConv2d convolution)
-                convolution.Pack(node.Inputs[0].Shape, own);
+            var (op, own) = (node.Op, weight.Detach());
+            if (op is FusedConv2d convolution)
+            {
+                var chosen = options.Winograd ? convolution.ByFastestMethod(node.Inputs[0].Shape, own.Shape) : convolution;
+                chosen.Pack(node.Inputs[0].Shape, own);
+                op = chosen;
+            }
             else
+            {
                 FusedLinear.Pack(node.Inputs[0].Shape, own);
-            nodes.Add(node with { Inputs = [node.Inputs[0], new Value(node.Inputs[1].Name, node.Inputs[1].Spec, own), .. node.Inputs.Skip(2)] });
+            }
+            nodes.Add(node with { Op = op, Inputs = [node.Inputs[0], new Value(node.Inputs[1].Name, node.Inputs[1].Spec, own), .. node.Inputs.Skip(2)] });
         }
         return new Graph(graph.Inputs, nodes, graph.Outputs, graph.ModuleOutputs);
     }

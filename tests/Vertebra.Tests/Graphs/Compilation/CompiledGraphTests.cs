@@ -50,6 +50,23 @@ public class CompiledGraphTests
         }
     }
 
+    [Theory]
+    [InlineData("resnet18", 128)]
+    [InlineData("vgg11_bn", 96)]
+    [InlineData("seresnet50", 96)]
+    public void Winograd_stays_within_its_bound_and_can_be_switched_off(string name, int size)
+    {
+        using var off = GradMode.Off();
+        var graph = Graph.Trace(Models.Create(name), [2, size, size, 3]);
+        var x = OpCases.Uniform([2, size, size, 3], 5);
+        var (fast, direct) = (graph.Compile(), graph.Compile(new CompileOptions { Winograd = false }));
+        Assert.Contains(Methods(fast), m => m != ConvMethod.Direct);
+        Assert.All(Methods(direct), m => Assert.Equal(ConvMethod.Direct, m));
+        Close(direct.Run(x)[0], fast.Run(x)[0]);
+
+        static IEnumerable<ConvMethod> Methods(CompiledGraph compiled) => compiled.Graph.Nodes.Select(n => n.Op).OfType<FusedConv2d>().Select(c => c.Method);
+    }
+
     [Fact]
     public void Unfused_it_has_the_bits_of_the_graph()
     {
