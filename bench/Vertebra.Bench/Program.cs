@@ -1,0 +1,3 @@
+using BenchmarkDotNet.Running;
+
+BenchmarkSwitcher.FromAssembly(typeof(Vertebra.Bench.ConvolutionBenchmarks).Assembly).Run(args);
