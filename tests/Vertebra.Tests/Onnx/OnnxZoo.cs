@@ -46,7 +46,8 @@ internal static class OnnxZoo
         return names.Chunk(4).SelectMany(group => SweepGroup(group, options));
     }
 
-    private static long ParameterCount(ModelInfo model)
+    /// <summary>Elements of all parameters; nothing is allocated.</summary>
+    public static long ParameterCount(ModelInfo model)
     {
         using var meta = Vertebra.Nn.Construction.Meta();
         return Models.Create(model.Name).ParameterCount;

@@ -9,7 +9,7 @@ namespace Vertebra.Tests.Onnx;
 
 /// <summary>
 /// The registered networks through ONNX. With <c>VERTEBRA_FULL_SWEEP=1</c> all of them go through ONNX Runtime and our importer, and
-/// the table is written to <c>docs/onnx-zoo.md</c>; a sweep that was stopped goes on after the rows that are there (delete the file to begin
+/// the table is written to <c>docs/onnx-zoo.md</c>, the smallest networks first; a sweep that was stopped goes on after the rows that are there (delete the file to begin
 /// anew). Without, the smallest network of each family, and constructions that it does not show.
 /// </summary>
 public class OnnxZooTests
@@ -36,7 +36,7 @@ public class OnnxZooTests
         if (!OnnxZoo.IsFullSweep)
             return;
         var done = ReadTable();
-        var names = Models.List().Select(m => m.Name).ToList();
+        var names = Models.List().OrderBy(OnnxZoo.ParameterCount).Select(m => m.Name).ToList();
         foreach (var group in names.Where(n => !done.ContainsKey(n)).Chunk(4))
         {
             foreach (var row in OnnxZoo.Sweep(group, new()))
