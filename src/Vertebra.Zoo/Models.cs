@@ -21,6 +21,7 @@ public static class Models
         Tnt.Family,
         Pit.Family,
         ConVit.Family,
+        CrossVit.Family,
         Xcit.Family,
         MlpMixer.Family,
         EfficientNet.Family,

@@ -193,12 +193,15 @@ internal sealed class ClassAttention : Module
     private readonly Linear _v;
     private readonly Linear _proj;
 
-    public ClassAttention(int width, int heads)
+    /// <param name="width">Channels of a token.</param>
+    /// <param name="heads">Heads, a divisor of the channels.</param>
+    /// <param name="prefix">Stands before the names q, k and v of the layers.</param>
+    public ClassAttention(int width, int heads, string prefix = "")
     {
         _heads = heads;
-        _q = Child("q", TokenLinear.Create(width, width));
-        _k = Child("k", TokenLinear.Create(width, width));
-        _v = Child("v", TokenLinear.Create(width, width));
+        _q = Child($"{prefix}q", TokenLinear.Create(width, width));
+        _k = Child($"{prefix}k", TokenLinear.Create(width, width));
+        _v = Child($"{prefix}v", TokenLinear.Create(width, width));
         _proj = Child("proj", TokenLinear.Create(width, width));
     }
 
