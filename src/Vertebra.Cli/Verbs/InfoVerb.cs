@@ -45,6 +45,11 @@ internal static class InfoVerb
         var size = config.InputSize;
         var outputs = pyramid.GraphFor([1, size.Height, size.Width, size.Channels]).Outputs;
         Console.WriteLine();
+        if (outputs.Count == 0)
+        {
+            Console.WriteLine($"No stages: the network gives no maps, only a vector of {network.NumFeatures}");
+            return;
+        }
         Console.WriteLine($"Stages at {size}: the maps of features_only, and the vector of {network.NumFeatures} that the last becomes");
         var width = Math.Max(6, pyramid.Levels.Max(l => l.Module.Length));
         Console.WriteLine($"  {"level",5}  {"module".PadRight(width)}  stride  channels  height x width");

@@ -115,6 +115,7 @@ public sealed class PublishedWeightsTests : IDisposable
             Assert.Contains(expected, text);
         Assert.All(text.Split('\n').Where(l => !l.Contains("timm/")), line => Assert.True(line.Length <= 105, line));
         Assert.Contains("--img-size", Run("info", "swin_tiny_patch4_window7_224").Succeeded());
+        Assert.Contains("only a vector of 288", Run("info", "crossvit_tiny_240").Succeeded());
         Assert.Contains("resnet50", Run("info", "resnet5O").Refused());
     }
 
