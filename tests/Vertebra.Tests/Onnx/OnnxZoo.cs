@@ -19,10 +19,8 @@ namespace Vertebra.Tests.Onnx;
 /// <param name="Error">What went wrong, or empty.</param>
 internal sealed record ZooRow(string Name, int Size, int Nodes, int Transposes, double Runtime, double Importer, double Noise, string Error)
 {
-    /// <summary>Both programs agree: within 1e-4, or, where these weights make the network amplify rounding, within 20 times what that does.</summary>
-    public bool Agrees => Error.Length == 0 && Runtime < Tolerance && Importer < Tolerance;
-
-    private double Tolerance => Math.Max(1e-4, 20 * Noise);
+    /// <summary>Both programs agree.</summary>
+    public bool Agrees => Error.Length == 0 && Runtime < 1e-4 && Importer < 1e-4;
 }
 
 /// <summary>Registered networks through ONNX: a reusable sweep.</summary>
@@ -33,6 +31,9 @@ internal static class OnnxZoo
 
     /// <summary>Sweeps are whole, not samples: minutes to an hour.</summary>
     public static bool IsFullSweep { get; } = Environment.GetEnvironmentVariable("VERTEBRA_FULL_SWEEP") is "1";
+
+    // A network that moves by more than this when pixels change by their last bits amplifies rounding.
+    private const double Chaotic = 1e-5;
 
     /// <summary>The smallest network of every family.</summary>
     public static IReadOnlyList<string> SmallestOfEachFamily { get; } = [.. Models.Families.Select(f => f.Models.MinBy(ParameterCount)!.Name)];
@@ -89,13 +90,32 @@ internal static class OnnxZoo
         var network = Models.Create(name, new() { NumClasses = 10 });
         GoldenValues.Fill(network, new Dictionary<string, int>());
         var size = SmallSize(name);
-        var exported = OnnxExporter.Export(network, [1, size, size, network.InChans], file, options);
         var image = OpCases.Uniform([2, size, size, network.InChans], 1);
-        var expected = network.Forward(image).ToArray<float>();
+        var (expected, noise) = Measure(network, image);
+        if (noise > Chaotic)
+        {
+            Settle(network, image);
+            (expected, noise) = Measure(network, image);
+        }
+        var exported = OnnxExporter.Export(network, [1, size, size, network.InChans], file, options);
         var imported = OnnxModel.Load(file).Run(image.Permute([0, 3, 1, 2]))[0].ToArray<float>();
-        var noise = RelativeError(network.Forward(LastBitsMoved(image)).ToArray<float>(), expected);
         var row = new ZooRow(name, size, exported.NodeCount, exported.TransposeCount, double.NaN, RelativeError(imported, expected), noise, "");
         return (row, expected, new(file, [image.Permute([0, 3, 1, 2])]));
+    }
+
+    private static (float[] Logits, double Noise) Measure(Backbone network, Tensor image)
+    {
+        var logits = network.Forward(image).ToArray<float>();
+        return (logits, RelativeError(network.Forward(LastBitsMoved(image)).ToArray<float>(), logits));
+    }
+
+    // Under the golden files' rule running statistics know nothing of the values that flow, so signals die or explode; after some batches they do.
+    private static void Settle(Backbone network, Tensor image)
+    {
+        network.Train();
+        for (var i = 0; i < 40; i++)
+            network.Forward(image);
+        network.Eval();
     }
 
     // Up for every second pixel and down for the others, so that nothing cancels.
