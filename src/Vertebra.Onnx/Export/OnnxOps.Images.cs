@@ -34,12 +34,15 @@ internal static partial class OnnxOps
     private static void MaxPool(Node node, OnnxEmitter e)
     {
         var op = (MaxPool2d)node.Op;
-        var image = e.Image(node.Inputs[0]);
-        // ONNX Runtime (seen in 1.30) merges a Pad into the MaxPool after it, although that ignores its padding and the zeros
-        // of a Pad compete. A maximum with the lowest number changes nothing and keeps the two apart.
-        if (e.ProducerOf(node.Inputs[0])?.Op is Pad)
-            image = e.Step("Max", [image, e.Float(float.MinValue)]);
-        e.Result("MaxPool", ImageOrder, [image], [.. PoolAttributes(op, node), ("dilations", Longs(op.DilationH, op.DilationW))]);
+        e.Result("MaxPool", ImageOrder, [ApartFromPad(node, e)], [.. PoolAttributes(op, node), ("dilations", Longs(op.DilationH, op.DilationW))]);
+    }
+
+    // ONNX Runtime (seen in 1.30) merges a Pad into the pool after it, although a MaxPool ignores its padding while the zeros of a Pad
+    // compete, and no pool takes as much padding as its kernel is wide. A maximum with the lowest number changes nothing and keeps the two apart.
+    private static string ApartFromPad(Node pool, OnnxEmitter e)
+    {
+        var image = e.Image(pool.Inputs[0]);
+        return e.ProducerOf(pool.Inputs[0])?.Op is Pad ? e.Step("Max", [image, e.Float(float.MinValue)]) : image;
     }
 
     private static void AveragePool(Node node, OnnxEmitter e)
@@ -49,7 +52,7 @@ internal static partial class OnnxOps
         if (isDilated)
             RequireOpset(19, "an average pool with dilation", node, e);
         (string, object)[] dilations = isDilated ? [("dilations", Longs(op.DilationH, op.DilationW))] : [];
-        e.Result("AveragePool", ImageOrder, [e.Image(node.Inputs[0])], [.. PoolAttributes(op, node), ("count_include_pad", op.CountIncludePad ? 1 : 0), .. dilations]);
+        e.Result("AveragePool", ImageOrder, [ApartFromPad(node, e)], [.. PoolAttributes(op, node), ("count_include_pad", op.CountIncludePad ? 1 : 0), .. dilations]);
     }
 
     private static (string, object)[] PoolAttributes(Pool2d op, Node node) =>
