@@ -20,5 +20,6 @@ internal static class VerbList
         InfoVerb.Create(),
         VerifyVerb.Create(),
         BenchVerb.Create(),
+        BenchLoaderVerb.Create(),
     ];
 }

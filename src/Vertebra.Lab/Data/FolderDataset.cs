@@ -37,6 +37,9 @@ public sealed class FolderDataset : IImageDataset
 
     public RgbImage Load(int index) => ImageDecoder.Decode(Path.Combine(_root, _items[index].Path));
 
+    /// <summary>Mean size of the images' files.</summary>
+    internal double MeanFileBytes() => _items.Average(item => (double)new FileInfo(Path.Combine(_root, item.Path)).Length);
+
     /// <summary>
     /// Opens one split of a folder: <c>train/</c> against <c>val/</c>, <c>validation/</c> or <c>test/</c>, or a share drawn
     /// from each class of <c>train/</c> or of the folder itself.

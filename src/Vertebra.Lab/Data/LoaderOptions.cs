@@ -39,6 +39,9 @@ public sealed record LoaderOptions
     /// <summary>Most memory for decoded images that are kept for later epochs, in bytes.</summary>
     public long CacheBytes { get; init; } = 512L << 20;
 
+    /// <summary>Adds up where the time goes; null to leave that out.</summary>
+    public LoaderClock? Clock { get; init; }
+
     /// <summary>Told, once for each, which image cannot be read and why; called on the thread that takes the batches.</summary>
     public Action<string>? Warn { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Vertebra.Lab.Data.Images;
 
 namespace Vertebra.Lab.Data;
@@ -29,7 +30,9 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
             var index = order[(int)(((long)position + step) % order.Length)];
             if (TryPrepare(index) is { } image)
             {
+                var start = Stopwatch.GetTimestamp();
                 transform.Finish(image, random, target);
+                options.Clock?.Add(LoaderStage.Finish, start);
                 return index;
             }
             if (options.Broken == BrokenImages.LeaveOut)
@@ -55,8 +58,11 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
             return null;
         try
         {
+            var start = Stopwatch.GetTimestamp();
             var loaded = dataset.Load(index);
+            start = options.Clock?.Add(LoaderStage.Decode, start) ?? start;
             var prepared = transform.Prepare(loaded);
+            options.Clock?.Add(LoaderStage.Resize, start);
             if (!dataset.IsInMemory || !ReferenceEquals(loaded, prepared))
                 Keep(index, prepared);
             return prepared;
