@@ -35,10 +35,13 @@ public sealed class FolderDataset : IImageDataset
     /// <summary>Path of the file below the data set's folder.</summary>
     public string NameOf(int index) => _items[index].Path;
 
-    public RgbImage Load(int index) => ImageDecoder.Decode(Path.Combine(_root, _items[index].Path));
+    public RgbImage Load(int index) => ImageDecoder.Decode(FileOf(index));
+
+    /// <inheritdoc cref="IImageDataset.FileOf"/>
+    public string FileOf(int index) => Path.Combine(_root, _items[index].Path);
 
     /// <summary>Mean size of the images' files.</summary>
-    internal double MeanFileBytes() => _items.Average(item => (double)new FileInfo(Path.Combine(_root, item.Path)).Length);
+    internal double MeanFileBytes() => Enumerable.Range(0, Count).Average(i => (double)new FileInfo(FileOf(i)).Length);
 
     /// <summary>
     /// Opens one split of a folder: <c>train/</c> against <c>val/</c>, <c>validation/</c> or <c>test/</c>, or a share drawn

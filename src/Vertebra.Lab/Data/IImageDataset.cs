@@ -32,4 +32,7 @@ public interface IImageDataset
     /// <summary>Reads image <paramref name="index"/>; the result belongs to the caller.</summary>
     /// <exception cref="VertebraException">The image is damaged, of an unsupported kind or cannot be read; the message names it.</exception>
     RgbImage Load(int index);
+
+    /// <summary>The file that holds image <paramref name="index"/> and nothing else, so that a part of it can be decoded; null where there is none.</summary>
+    string? FileOf(int index) => null;
 }

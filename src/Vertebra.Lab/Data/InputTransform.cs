@@ -1,11 +1,12 @@
 using System.Buffers;
+using System.Diagnostics;
 using Vertebra.Lab.Data.Images;
 
 namespace Vertebra.Lab.Data;
 
 /// <summary>
 /// Makes a network's input from an image in two steps: <see cref="Prepare"/>, the same every time, whose result may be
-/// kept; and <see cref="Finish"/>, which draws crop and flip and writes normalised numbers.
+/// kept; and <see cref="Finish(RgbImage, SampleRandom, Span{float})"/>, which draws crop and flip and writes normalised numbers.
 /// </summary>
 public sealed class InputTransform
 {
@@ -48,21 +49,46 @@ public sealed class InputTransform
     /// <param name="prepared">Result of <see cref="Prepare"/>; it is not changed.</param>
     /// <param name="random">Numbers of this sample.</param>
     /// <param name="target">Receives [height, width, channels]; <see cref="InputLength"/> floats.</param>
-    public void Finish(RgbImage prepared, SampleRandom random, Span<float> target)
+    public void Finish(RgbImage prepared, SampleRandom random, Span<float> target) => Finish(prepared, random, target, clock: null);
+
+    internal void Finish(RgbImage prepared, SampleRandom random, Span<float> target, LoaderClock? clock)
     {
-        if (_augmentation is null)
+        if (_augmentation?.Crop == TrainingCrop.RandomResized)
         {
-            _normalizer.Run(prepared.Pixels, target);
+            using var plan = RandomPlan(prepared.Width, prepared.Height, ref random);
+            using var pixels = PixelPart.Of(prepared);
+            Finish(pixels, plan, target, clock);
             return;
         }
-        var length = Preprocessing.Height * Preprocessing.Width * 3;
-        var rented = ArrayPool<byte>.Shared.Rent(length);
-        var pixels = rented.AsSpan(0, length);
-        Crop(prepared, ref random, pixels);
-        if (random.Uniform(0, 1) < _augmentation.FlipProbability)
-            Mirror(pixels);
-        _normalizer.Run(pixels, target);
-        ArrayPool<byte>.Shared.Return(rented);
+        var start = Stopwatch.GetTimestamp();
+        if (_augmentation is null)
+            _normalizer.Run(prepared.Pixels, target);
+        else
+            FinishWindow(prepared, random, target);
+        clock?.Add(LoaderStage.Finish, start);
+    }
+
+    /// <summary>True when <see cref="Make"/> does what <see cref="Prepare"/> and <see cref="Finish(RgbImage, SampleRandom, Span{float})"/> do.</summary>
+    internal bool CanMake => _augmentation?.Crop is null or TrainingCrop.RandomResized;
+
+    /// <summary>Makes an input in one go, decoding only what it shows, to the same bits.</summary>
+    /// <param name="picture">The image's file.</param>
+    /// <param name="checksRest">Find damage elsewhere in the file too.</param>
+    /// <param name="random">Numbers of this sample.</param>
+    /// <param name="target">Receives [height, width, channels]; <see cref="InputLength"/> floats.</param>
+    /// <param name="clock">Told how long decoding and resizing took.</param>
+    /// <exception cref="VertebraException">The image cannot be decoded or resized.</exception>
+    internal void Make(IPictureReader picture, bool checksRest, SampleRandom random, Span<float> target, LoaderClock? clock)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var info = picture.ReadInfo();
+        using var plan = _augmentation is null ? new ResizePlan(FitFraming(info.Width, info.Height, Preprocessing.CropPct), Preprocessing.Interpolation)
+            : RandomPlan(info.Width, info.Height, ref random);
+        using var pixels = picture.DecodePart(plan.Needed, checksRest);
+        if (Preprocessing.Channels == 1)
+            ToGrey(pixels.Pixels, pixels.Pixels);
+        clock?.Add(LoaderStage.Decode, start);
+        Finish(pixels, plan, target, clock);
     }
 
     /// <summary>The evaluation input of one image: float32 [1, height, width, channels].</summary>
@@ -74,23 +100,45 @@ public sealed class InputTransform
         return tensor;
     }
 
-    private void Crop(RgbImage image, ref SampleRandom random, Span<byte> pixels)
+    /// <summary>Draws crop and flip.</summary>
+    private ResizePlan RandomPlan(int width, int height, ref SampleRandom random)
     {
-        switch (_augmentation!.Crop)
+        var box = RandomResizedCrop.Choose(width, height, _augmentation!.Scale, _augmentation.Ratio, ref random);
+        var (newWidth, newHeight) = (Preprocessing.Width, Preprocessing.Height);
+        return new(new(box, newWidth, newHeight, new(0, 0, newWidth, newHeight)), Preprocessing.Interpolation, DrawFlip(ref random));
+    }
+
+    private bool DrawFlip(ref SampleRandom random) => random.Uniform(0, 1) < _augmentation!.FlipProbability;
+
+    /// <summary>Resizes and normalises.</summary>
+    private void Finish(PixelPart source, ResizePlan plan, Span<float> target, LoaderClock? clock)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var rented = ArrayPool<byte>.Shared.Rent(plan.ResultBytes);
+        var pixels = rented.AsSpan(0, plan.ResultBytes);
+        Resampler.Run(source, plan, pixels);
+        start = clock?.Add(LoaderStage.Resize, start) ?? start;
+        _normalizer.Run(pixels, target);
+        clock?.Add(LoaderStage.Finish, start);
+        ArrayPool<byte>.Shared.Return(rented);
+    }
+
+    /// <summary>Cuts the prepared image's own size out of it and its border, or takes it whole.</summary>
+    private void FinishWindow(RgbImage prepared, SampleRandom random, Span<float> target)
+    {
+        var rented = ArrayPool<byte>.Shared.Rent(prepared.Pixels.Length);
+        var pixels = rented.AsSpan(0, prepared.Pixels.Length);
+        if (_augmentation!.Crop == TrainingCrop.Padded)
         {
-            case TrainingCrop.RandomResized:
-                var box = RandomResizedCrop.Choose(image.Width, image.Height, _augmentation.Scale, _augmentation.Ratio, ref random);
-                Resampler.ResizeCrop(image, box.Left, box.Top, box.Width, box.Height, Preprocessing.Width, Preprocessing.Height, Preprocessing.Interpolation)
-                    .Pixels.CopyTo(pixels);
-                break;
-            case TrainingCrop.Padded:
-                var padding = _augmentation.Padding;
-                CopyWindow(image, random.Below((2 * padding) + 1) - padding, random.Below((2 * padding) + 1) - padding, pixels);
-                break;
-            default:
-                image.Pixels.CopyTo(pixels);
-                break;
+            var places = (2 * _augmentation.Padding) + 1;
+            CopyWindow(prepared, random.Below(places) - _augmentation.Padding, random.Below(places) - _augmentation.Padding, pixels);
         }
+        else
+            prepared.Pixels.CopyTo(pixels);
+        if (DrawFlip(ref random))
+            Mirror(pixels);
+        _normalizer.Run(pixels, target);
+        ArrayPool<byte>.Shared.Return(rented);
     }
 
     /// <summary>Copies the window of the image's own size that begins at (left, top); black where it lies outside.</summary>
@@ -131,35 +179,48 @@ public sealed class InputTransform
     /// <summary>Resizes to size / crop_pct and cuts out the centre; an image of the right size is left as it is when nothing is to be cut off.</summary>
     private RgbImage Fit(RgbImage image, double cropPct)
     {
-        var (width, height, filter) = (Preprocessing.Width, Preprocessing.Height, Preprocessing.Interpolation);
-        var (wideWidth, wideHeight) = ((int)Math.Floor(width / cropPct), (int)Math.Floor(height / cropPct));
-        if (image.Width == width && image.Height == height && wideWidth == width && wideHeight == height)
-            return image;
-        if (Preprocessing.CropMode == CropMode.Squash)
-            return ImageTransforms.CenterCrop(Resampler.Resize(image, wideWidth, wideHeight, filter), width, height);
-        image = LimitRatio(image);
-        if (width == height)
-            return ImageTransforms.CenterCrop(Resampler.ResizeShorterSide(image, wideWidth, filter), width, height);
-        // timm's ResizeKeepRatio: the side that is relatively shorter fits.
-        var ratio = Math.Min((double)image.Width / wideWidth, (double)image.Height / wideHeight);
-        var resized = Resampler.Resize(image, Math.Max(width, (int)Math.Round(image.Width / ratio)), Math.Max(height, (int)Math.Round(image.Height / ratio)), filter);
-        return ImageTransforms.CenterCrop(resized, width, height);
+        var framing = FitFraming(image.Width, image.Height, cropPct);
+        return framing == Framing.Whole(image.Width, image.Height, image.Width, image.Height) ? image
+            : Resampler.Run(image, framing, Preprocessing.Interpolation);
     }
 
-    private static RgbImage LimitRatio(RgbImage image)
+    private Framing FitFraming(int imageWidth, int imageHeight, double cropPct)
     {
-        var limit = (long)Math.Min(image.Width, image.Height) * LargestRatio;
-        return Math.Max(image.Width, image.Height) <= limit ? image
-            : ImageTransforms.CenterCrop(image, (int)Math.Min(image.Width, limit), (int)Math.Min(image.Height, limit));
+        var (width, height) = (Preprocessing.Width, Preprocessing.Height);
+        var (wideWidth, wideHeight) = ((int)Math.Floor(width / cropPct), (int)Math.Floor(height / cropPct));
+        if ((imageWidth, imageHeight) == (width, height) && (wideWidth, wideHeight) == (width, height))
+            return Framing.Whole(width, height, width, height);
+        var whole = new CropBox(0, 0, imageWidth, imageHeight);
+        if (Preprocessing.CropMode == CropMode.Squash)
+            return Centered(whole, wideWidth, wideHeight);
+        // The middle of very long images, cut out before they are resized.
+        var limit = (long)Math.Min(imageWidth, imageHeight) * LargestRatio;
+        var window = Math.Max(imageWidth, imageHeight) <= limit ? whole
+            : ImageTransforms.CenterBox(imageWidth, imageHeight, (int)Math.Min(imageWidth, limit), (int)Math.Min(imageHeight, limit));
+        if (width == height)
+        {
+            var (resizedWidth, resizedHeight) = Resampler.ShorterSide(window.Width, window.Height, wideWidth);
+            return Centered(window, resizedWidth, resizedHeight);
+        }
+        // timm's ResizeKeepRatio: the side that is relatively shorter fits.
+        var ratio = Math.Min((double)window.Width / wideWidth, (double)window.Height / wideHeight);
+        return Centered(window, Math.Max(width, (int)Math.Round(window.Width / ratio)), Math.Max(height, (int)Math.Round(window.Height / ratio)));
+
+        Framing Centered(CropBox window, int resizedWidth, int resizedHeight) =>
+            new(window, resizedWidth, resizedHeight, ImageTransforms.CenterBox(resizedWidth, resizedHeight, width, height));
     }
 
-    /// <summary>Luma of ITU-R 601 in Pillow's fixed point, in all three channels; grey pixels stay as they are.</summary>
     private static RgbImage ToGrey(RgbImage image)
     {
         var grey = RgbImage.Uninitialized(image.Width, image.Height);
-        var (from, to) = (image.Pixels, grey.Pixels);
-        for (var i = 0; i < from.Length; i += 3)
-            to[i] = to[i + 1] = to[i + 2] = (byte)(((from[i] * 19595) + (from[i + 1] * 38470) + (from[i + 2] * 7471) + 0x8000) >> 16);
+        ToGrey(image.Pixels, grey.Pixels);
         return grey;
+    }
+
+    /// <summary>Luma of ITU-R 601 in Pillow's fixed point, in all three channels; grey pixels stay as they are.</summary>
+    private static void ToGrey(ReadOnlySpan<byte> from, Span<byte> to)
+    {
+        for (var i = 0; i + 2 < from.Length; i += 3)
+            to[i] = to[i + 1] = to[i + 2] = (byte)(((from[i] * 19595) + (from[i + 1] * 38470) + (from[i + 2] * 7471) + 0x8000) >> 16);
     }
 }

@@ -10,7 +10,11 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
     private readonly RgbImage?[] _prepared = new RgbImage?[dataset.Count];
     private readonly ConcurrentDictionary<int, string> _broken = new();
     private readonly ConcurrentQueue<string> _warnings = new();
+
+    // By image: whether all of its file was decoded once.
+    private readonly bool[] _isChecked = new bool[dataset.Count];
     private long _cachedBytes;
+    private bool _isCacheFull;
 
     public Preprocessing Preprocessing => transform.Preprocessing;
 
@@ -28,13 +32,8 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
         for (var step = 0; step < order.Length; step++)
         {
             var index = order[(int)(((long)position + step) % order.Length)];
-            if (TryPrepare(index) is { } image)
-            {
-                var start = Stopwatch.GetTimestamp();
-                transform.Finish(image, random, target);
-                options.Clock?.Add(LoaderStage.Finish, start);
+            if (TryMake(index, random, target))
                 return index;
-            }
             if (options.Broken == BrokenImages.LeaveOut)
                 return -1;
         }
@@ -50,35 +49,61 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
             options.Warn?.Invoke(warning);
     }
 
-    private RgbImage? TryPrepare(int index)
+    private bool TryMake(int index, SampleRandom random, Span<float> target)
     {
-        if (Volatile.Read(ref _prepared[index]) is { } kept)
-            return kept;
-        if (_broken.ContainsKey(index))
-            return null;
+        var kept = Volatile.Read(ref _prepared[index]);
+        if (kept is null && _broken.ContainsKey(index))
+            return false;
         try
         {
-            var start = Stopwatch.GetTimestamp();
-            var loaded = dataset.Load(index);
-            start = options.Clock?.Add(LoaderStage.Decode, start) ?? start;
-            var prepared = transform.Prepare(loaded);
-            options.Clock?.Add(LoaderStage.Resize, start);
-            if (!dataset.IsInMemory || !ReferenceEquals(loaded, prepared))
-                Keep(index, prepared);
-            return prepared;
+            if (kept is null && transform.CanMake && IsCacheFull && dataset.FileOf(index) is { } path)
+                MakeFromFile(index, path, random, target);
+            else
+                transform.Finish(kept ?? Prepare(index), random, target, options.Clock);
+            return true;
         }
         catch (VertebraException e)
         {
             if (_broken.TryAdd(index, e.Message))
                 _warnings.Enqueue(e.Message);
-            return null;
+            return false;
         }
     }
+
+    /// <summary>Decodes what the sample shows, and the rest only once, to find damage whatever part is drawn first.</summary>
+    private void MakeFromFile(int index, string path, SampleRandom random, Span<float> target)
+    {
+        var start = Stopwatch.GetTimestamp();
+        using var file = RentedFile.Read(path, ImageDecodeOptions.Default.MaxFileBytes);
+        options.Clock?.Add(LoaderStage.Read, start);
+        using var picture = ImageDecoder.Open(file.Data, path, ImageDecodeOptions.Default.MaxPixels);
+        transform.Make(picture, checksRest: !Volatile.Read(ref _isChecked[index]), random, target, options.Clock);
+        Volatile.Write(ref _isChecked[index], true);
+    }
+
+    private RgbImage Prepare(int index)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var loaded = dataset.Load(index);
+        start = options.Clock?.Add(LoaderStage.Decode, start) ?? start;
+        var prepared = transform.Prepare(loaded);
+        options.Clock?.Add(LoaderStage.Resize, start);
+        Volatile.Write(ref _isChecked[index], true);
+        if (!dataset.IsInMemory || !ReferenceEquals(loaded, prepared))
+            Keep(index, prepared);
+        return prepared;
+    }
+
+    /// <summary>True once an image did not fit: no more is kept then, so that images need not be decoded whole.</summary>
+    private bool IsCacheFull => options.CacheBytes == 0 || Volatile.Read(ref _isCacheFull);
 
     private void Keep(int index, RgbImage image)
     {
         var bytes = image.Pixels.Length;
-        if (Interlocked.Add(ref _cachedBytes, bytes) > options.CacheBytes || Interlocked.CompareExchange(ref _prepared[index], image, null) is not null)
+        var fits = Interlocked.Add(ref _cachedBytes, bytes) <= options.CacheBytes;
+        if (!fits)
+            Volatile.Write(ref _isCacheFull, true);
+        if (!fits || Interlocked.CompareExchange(ref _prepared[index], image, null) is not null)
             Interlocked.Add(ref _cachedBytes, -bytes);
     }
 }

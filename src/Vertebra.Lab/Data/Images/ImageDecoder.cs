@@ -1,4 +1,3 @@
-using System.Buffers;
 using Vertebra.Lab.Data.Images.Jpeg;
 using Vertebra.Lab.Data.Images.Png;
 
@@ -22,17 +21,8 @@ public static class ImageDecoder
     public static RgbImage Decode(string path, ImageDecodeOptions? options = null)
     {
         options ??= ImageDecodeOptions.Default;
-        byte[]? rented = null;
-        try
-        {
-            var data = ReadFile(path, options.MaxFileBytes, options.MaxFileBytes, out rented);
-            return Decode(data, path, options);
-        }
-        finally
-        {
-            if (rented is not null)
-                ArrayPool<byte>.Shared.Return(rented);
-        }
+        using var file = RentedFile.Read(path, options.MaxFileBytes);
+        return Decode(file.Data, path, options);
     }
 
     /// <summary>Decodes an image that is in memory.</summary>
@@ -43,9 +33,8 @@ public static class ImageDecoder
     public static RgbImage Decode(ReadOnlyMemory<byte> data, string name = "image", ImageDecodeOptions? options = null)
     {
         options ??= ImageDecodeOptions.Default;
-        var (image, orientation) = RecognizeFormat(data.Span, name) == ImageFormat.Jpeg
-            ? new JpegReader(data, name, options.MaxPixels).Decode()
-            : new PngReader(data, name, options.MaxPixels).Decode();
+        using var reader = Open(data, name, options.MaxPixels);
+        var (image, orientation) = reader.Decode();
         return options.ApplyOrientation ? ExifOrientation.Apply(image, orientation) : image;
     }
 
@@ -55,38 +44,38 @@ public static class ImageDecoder
     /// <exception cref="VertebraException">The file cannot be read.</exception>
     public static ImageInfo ReadInfo(string path)
     {
-        byte[]? rented = null;
-        try
+        using (var beginning = RentedFile.Read(path, limit: long.MaxValue, HeaderBytes))
         {
-            var data = ReadFile(path, HeaderBytes, long.MaxValue, out rented);
             try
             {
-                return ReadInfo(data, path);
+                return ReadInfo(beginning.Data, path);
             }
-            catch (FileFormatException) when (data.Length == HeaderBytes)
+            catch (FileFormatException) when (beginning.Data.Length == HeaderBytes)
             {
-                // Large metadata (thumbnails, colour profiles) pushed the frame header further back.
-                ArrayPool<byte>.Shared.Return(rented!);
-                var limit = ImageDecodeOptions.Default.MaxFileBytes;
-                data = ReadFile(path, limit, limit, out rented);
-                return ReadInfo(data, path);
+                // Large metadata (thumbnails, colour profiles) pushed the frame header further back: below.
             }
         }
-        finally
-        {
-            if (rented is not null)
-                ArrayPool<byte>.Shared.Return(rented);
-        }
+        using var file = RentedFile.Read(path, ImageDecodeOptions.Default.MaxFileBytes);
+        return ReadInfo(file.Data, path);
     }
 
     /// <summary>Reads size and kind of an image in memory without decoding.</summary>
     /// <param name="data">The file, at least up to its frame header.</param>
     /// <param name="name">What errors call it.</param>
     /// <exception cref="FileFormatException">The header is damaged, cut short or of an unsupported kind.</exception>
-    public static ImageInfo ReadInfo(ReadOnlyMemory<byte> data, string name = "image") =>
-        RecognizeFormat(data.Span, name) == ImageFormat.Jpeg
-            ? new JpegReader(data, name, long.MaxValue).ReadInfo()
-            : new PngReader(data, name, long.MaxValue).ReadInfo();
+    public static ImageInfo ReadInfo(ReadOnlyMemory<byte> data, string name = "image")
+    {
+        using var reader = Open(data, name, long.MaxValue);
+        return reader.ReadInfo();
+    }
+
+    /// <summary>A reader for the format that the first bytes tell.</summary>
+    /// <param name="data">The file; used as long as the reader is.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <param name="maxPixels">Largest width times height accepted.</param>
+    /// <exception cref="FileFormatException">The data is of an unsupported kind.</exception>
+    internal static IPictureReader Open(ReadOnlyMemory<byte> data, string name, long maxPixels) =>
+        RecognizeFormat(data.Span, name) == ImageFormat.Jpeg ? new JpegReader(data, name, maxPixels) : new PngReader(data, name, maxPixels);
 
     private static ImageFormat RecognizeFormat(ReadOnlySpan<byte> data, string name)
     {
@@ -119,28 +108,5 @@ public static class ImageDecoder
             _ when data.Length >= 3 && data[0] == 'P' && data[1] is >= (byte)'1' and <= (byte)'6' && data[2] is (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t' => "Netpbm",
             _ => null,
         };
-    }
-
-    /// <summary>Reads up to <paramref name="atMost"/> bytes into a rented array, refusing files longer than <paramref name="limit"/>.</summary>
-    private static ReadOnlyMemory<byte> ReadFile(string path, long atMost, long limit, out byte[]? rented)
-    {
-        rented = null;
-        try
-        {
-            using var handle = File.OpenHandle(path, options: FileOptions.SequentialScan);
-            var length = RandomAccess.GetLength(handle);
-            if (length > limit || Math.Min(length, atMost) > Array.MaxLength)
-                throw new FileFormatException($"{path}: {length} bytes is more than the limit of {limit} for an image file; remove it or raise the limit");
-            var wanted = (int)Math.Min(length, atMost);
-            rented = ArrayPool<byte>.Shared.Rent(wanted);
-            var read = 0;
-            while (read < wanted && RandomAccess.Read(handle, rented.AsSpan(read, wanted - read), read) is var count and > 0)
-                read += count;
-            return rented.AsMemory(0, read);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
-        {
-            throw new VertebraException($"{path}: cannot read the image: {e.Message}", e);
-        }
     }
 }

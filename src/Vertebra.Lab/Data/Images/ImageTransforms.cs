@@ -33,8 +33,13 @@ public static class ImageTransforms
             int missingX = Math.Max(0, width - source.Width), missingY = Math.Max(0, height - source.Height);
             source = Pad(source, missingX / 2, missingY / 2, (missingX + 1) / 2, (missingY + 1) / 2);
         }
-        return Crop(source, CenterOffset(source.Width, width), CenterOffset(source.Height, height), width, height);
+        var box = CenterBox(source.Width, source.Height, width, height);
+        return Crop(source, box.Left, box.Top, box.Width, box.Height);
     }
+
+    /// <summary>The middle of an area that is at least as large.</summary>
+    internal static CropBox CenterBox(int sourceWidth, int sourceHeight, int width, int height) =>
+        new(CenterOffset(sourceWidth, width), CenterOffset(sourceHeight, height), width, height);
 
     /// <summary>Mirrors left and right.</summary>
     public static RgbImage FlipHorizontal(RgbImage source)

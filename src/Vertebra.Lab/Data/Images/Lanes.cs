@@ -22,18 +22,6 @@ internal static class Lanes
         return Avx2.IsSupported ? Avx2.ConvertToVector256Int16(bytes) : Vector256.WidenLower(bytes.ToVector256Unsafe()).AsInt16();
     }
 
-    /// <summary>Four bytes at <paramref name="source"/> and four <paramref name="distance"/> further on, zero-extended to 32 bits.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> LoadWidenedPair(ref byte source, int distance)
-    {
-        var bytes = Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<uint>(ref source))
-            .WithElement(1, Unsafe.ReadUnaligned<uint>(ref Unsafe.Add(ref source, distance))).AsByte();
-        if (Avx2.IsSupported)
-            return Avx2.ConvertToVector256Int32(bytes);
-        var shorts = Vector128.WidenLower(bytes);
-        return Vector256.Create(Vector128.WidenLower(shorts), Vector128.WidenUpper(shorts)).AsInt32();
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<T>(Vector256<T> value, ref byte target) => Unsafe.WriteUnaligned(ref target, value);
 
@@ -84,6 +72,24 @@ internal static class Lanes
         return Vector256.Create(
             Vector128.Narrow(a.GetLower().AsUInt16(), b.GetLower().AsUInt16()),
             Vector128.Narrow(a.GetUpper().AsUInt16(), b.GetUpper().AsUInt16()));
+    }
+
+    /// <summary>In each half: a0 b0 a1 b1 ... of bytes 0-7 in <paramref name="low"/>, of bytes 8-15 in <paramref name="high"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void InterleaveBytes(Vector256<byte> a, Vector256<byte> b, out Vector256<byte> low, out Vector256<byte> high)
+    {
+        if (Avx2.IsSupported)
+        {
+            low = Avx2.UnpackLow(a, b);
+            high = Avx2.UnpackHigh(a, b);
+            return;
+        }
+        // As 16-bit numbers: a in the lower half of each, b in the upper.
+        var (aLow, aHigh) = Vector256.Widen(a);
+        var (bLow, bHigh) = Vector256.Widen(b);
+        Vector256<ushort> first = aLow | (bLow << 8), second = aHigh | (bHigh << 8);
+        low = Vector256.Create(first.GetLower(), second.GetLower()).AsByte();
+        high = Vector256.Create(first.GetUpper(), second.GetUpper()).AsByte();
     }
 
     /// <summary>In each half: a0 b0 a1 b1 of 32-bit lanes.</summary>

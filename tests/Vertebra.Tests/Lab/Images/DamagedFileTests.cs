@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Vertebra.Lab.Data;
 using Vertebra.Lab.Data.Images;
 using Vertebra.Lab.Data.Images.Png;
 
@@ -44,6 +45,22 @@ public class DamagedFileTests
             var mutated = Mutate(data, random);
             AssertRefusal(Record.Exception(() => ImageDecoder.Decode(mutated, name, Limited)), name);
             AssertRefusal(Record.Exception(() => ImageDecoder.ReadInfo(mutated, name)), name);
+            AssertRefusal(Record.Exception(() => DecodeSomePart(mutated, name, random, checksRest: false)), name);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Files))]
+    public void A_part_is_refused_where_the_whole_is(string name)
+    {
+        var data = File.ReadAllBytes(ImageFixtures.PathOf(name));
+        var random = new Random(name.Length);
+        for (var round = 0; round < 100; round++)
+        {
+            var mutated = Mutate(data, random);
+            var whole = Record.Exception(() => ImageDecoder.Decode(mutated, name, Limited));
+            var part = Record.Exception(() => DecodeSomePart(mutated, name, random, checksRest: true));
+            Assert.Equal(whole?.Message, part?.Message);
         }
     }
 
@@ -117,6 +134,14 @@ public class DamagedFileTests
         var data = File.ReadAllBytes(ImageFixtures.PathOf("baseline_2x2.jpg"));
         var error = Assert.Throws<FileFormatException>(() => ImageDecoder.Decode(data.AsMemory(0, data.Length / 2), "photos/cat.jpg"));
         Assert.Equal($"photos/cat.jpg: JPEG file cut short: picture data from row 0 of 4 of blocks on missing at byte {data.Length / 2}; get the whole file or remove it", error.Message);
+    }
+
+    private static void DecodeSomePart(byte[] data, string name, Random random, bool checksRest)
+    {
+        using var reader = ImageDecoder.Open(data, name, Limited.MaxPixels);
+        var info = reader.ReadInfo();
+        int left = random.Next(info.Width), top = random.Next(info.Height);
+        reader.DecodePart(new CropBox(left, top, random.Next(1, info.Width - left + 1), random.Next(1, info.Height - top + 1)), checksRest).Dispose();
     }
 
     private static int IndexOfFrame(byte[] data)

@@ -13,6 +13,10 @@ public class DecodingTests
 
     [Theory]
     [MemberData(nameof(Files))]
+    public void Parts_are_those_of_the_whole(string name) => ImageCases.CheckParts(name);
+
+    [Theory]
+    [MemberData(nameof(Files))]
     public void Reads_the_size_without_decoding(string name)
     {
         var info = ImageDecoder.ReadInfo(ImageFixtures.PathOf(name));

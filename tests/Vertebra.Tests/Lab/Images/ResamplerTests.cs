@@ -1,3 +1,4 @@
+using Vertebra.Lab.Data;
 using Vertebra.Lab.Data.Images;
 
 namespace Vertebra.Tests.Lab.Images;
@@ -9,6 +10,30 @@ public class ResamplerTests
     [Theory]
     [MemberData(nameof(Resizes))]
     public void Resizes_bit_for_bit_as_Pillow(string line) => ImageCases.CheckResizing(line);
+
+    [Fact]
+    public void What_is_framed_has_the_bits_of_the_plain_arithmetic() => ImageCases.CheckFraming();
+
+    [Fact]
+    public void Only_the_pixels_that_a_plan_needs_are_read()
+    {
+        var source = ImageFixtures.Synthetic(90, 70);
+        foreach (var filter in Enum.GetValues<ResampleFilter>())
+        {
+            var framing = new Framing(new CropBox(3, 5, 80, 60), 40, 30, new CropBox(10, 8, 20, 12));
+            using var plan = new ResizePlan(framing, filter, isMirrored: true);
+            var expected = new byte[plan.ResultBytes];
+            using (var whole = PixelPart.Of(source))
+                Resampler.Run(whole, plan, expected);
+            using var part = PixelPart.Rent(plan.Needed);
+            part.From(plan.Needed.Top).Fill(77);
+            for (var y = plan.Needed.Top; y < plan.Needed.Top + plan.Needed.Height; y++)
+                source.Row(y).Slice(plan.Needed.Left * 3, plan.Needed.Width * 3).CopyTo(part.From(y));
+            var actual = new byte[plan.ResultBytes];
+            Resampler.Run(part, plan, actual);
+            Assert.Equal(expected, actual);
+        }
+    }
 
     [Theory]
     [InlineData(30, 36, 30, 18)]

@@ -8,7 +8,8 @@ namespace Vertebra.Lab.Data.Images.Jpeg;
 /// constants of libjpeg; CMYK goes to RGB as Pillow's <c>convert("RGB")</c> does.
 /// </summary>
 /// <remarks>
-/// Component rows may be read up to <see cref="BlockPixels"/> - 1 bytes past the width; RGB rows are written exactly.
+/// Component rows may be read up to <see cref="BlockPixels"/> - 1 bytes past the width. Targets begin with the row and
+/// may go on behind it: what lies there may be written over, as the rows that follow are written later.
 /// </remarks>
 internal static class ColorConverter
 {
@@ -21,9 +22,9 @@ internal static class ColorConverter
     private const int GreenFromCr = 46802;
 
     /// <summary>Grey to RGB.</summary>
-    public static void Gray(ReadOnlySpan<byte> gray, Span<byte> target)
+    public static void Gray(ReadOnlySpan<byte> gray, Span<byte> target, int width)
     {
-        for (var x = 0; x * 3 < target.Length; x += BlockPixels)
+        for (var x = 0; x < width; x += BlockPixels)
         {
             var value = Unsafe.ReadUnaligned<Vector128<byte>>(ref Lanes.At(gray, x));
             StoreInterleaved(value, value, value, target, x);
@@ -31,9 +32,9 @@ internal static class ColorConverter
     }
 
     /// <summary>Three planes to interleaved.</summary>
-    public static void Rgb(ReadOnlySpan<byte> red, ReadOnlySpan<byte> green, ReadOnlySpan<byte> blue, Span<byte> target)
+    public static void Rgb(ReadOnlySpan<byte> red, ReadOnlySpan<byte> green, ReadOnlySpan<byte> blue, Span<byte> target, int width)
     {
-        for (var x = 0; x * 3 < target.Length; x += BlockPixels)
+        for (var x = 0; x < width; x += BlockPixels)
         {
             StoreInterleaved(
                 Unsafe.ReadUnaligned<Vector128<byte>>(ref Lanes.At(red, x)),
@@ -44,10 +45,10 @@ internal static class ColorConverter
 
     /// <summary>YCbCr to RGB.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void YCbCr(ReadOnlySpan<byte> luma, ReadOnlySpan<byte> cb, ReadOnlySpan<byte> cr, Span<byte> target)
+    public static void YCbCr(ReadOnlySpan<byte> luma, ReadOnlySpan<byte> cb, ReadOnlySpan<byte> cr, Span<byte> target, int width)
     {
         var center = Vector256.Create((short)128);
-        for (var x = 0; x * 3 < target.Length; x += BlockPixels)
+        for (var x = 0; x < width; x += BlockPixels)
         {
             var y = Lanes.LoadWidened(ref Lanes.At(luma, x));
             var b = Lanes.LoadWidened(ref Lanes.At(cb, x)) - center;
@@ -73,13 +74,14 @@ internal static class ColorConverter
     /// <param name="black">K.</param>
     /// <param name="isYcck">The first three are YCbCr of the colour's complement.</param>
     /// <param name="target">RGB row.</param>
-    public static void Cmyk(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<byte> third, ReadOnlySpan<byte> black, bool isYcck, Span<byte> target)
+    /// <param name="width">Its pixels.</param>
+    public static void Cmyk(ReadOnlySpan<byte> first, ReadOnlySpan<byte> second, ReadOnlySpan<byte> third, ReadOnlySpan<byte> black, bool isYcck, Span<byte> target, int width)
     {
         if (isYcck)
-            YCbCr(first, second, third, target);
+            YCbCr(first, second, third, target, width);
         else
-            Rgb(first, second, third, target);
-        for (var x = 0; x * 3 < target.Length; x++)
+            Rgb(first, second, third, target, width);
+        for (var x = 0; x < width; x++)
         {
             var pixel = target.Slice(x * 3, 3);
             foreach (ref var value in pixel)
@@ -112,7 +114,7 @@ internal static class ColorConverter
         return Lanes.PackSaturated((Lanes.DotPairs(low, factors) + rounding) >> 16, (Lanes.DotPairs(high, factors) + rounding) >> 16);
     }
 
-    /// <summary>Writes 16 pixels, or as many as the row still has.</summary>
+    /// <summary>Writes 16 pixels, or as many as there is room for.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void StoreInterleaved(Vector128<byte> red, Vector128<byte> green, Vector128<byte> blue, Span<byte> target, int x)
     {

@@ -25,7 +25,8 @@ internal sealed class EntropyReader(ReadOnlyMemory<byte> data) : IDisposable
     public BitReader ReadSegment(int start)
     {
         var source = data.Span;
-        var needed = Math.Min(source.Length - start, ScanLength(source[start..])) + Padding;
+        // No segment is longer than the rest of the file, so memory is taken once.
+        var needed = source.Length - start + Padding;
         if (_segment.Length < needed)
         {
             Dispose();
@@ -54,21 +55,6 @@ internal sealed class EntropyReader(ReadOnlyMemory<byte> data) : IDisposable
         if (_segment.Length > 0)
             ArrayPool<byte>.Shared.Return(_segment);
         _segment = [];
-    }
-
-    /// <summary>Bytes up to the next marker, stuffing included.</summary>
-    private static int ScanLength(ReadOnlySpan<byte> source)
-    {
-        var at = 0;
-        while (true)
-        {
-            var next = source[at..].IndexOf((byte)0xFF);
-            if (next < 0 || at + next + 1 >= source.Length)
-                return source.Length;
-            at += next + 1;
-            if (source[at] is not (0 or 0xFF))
-                return at - 1;
-        }
     }
 
     private static int Unstuff(ReadOnlySpan<byte> source, Span<byte> target, out int consumed)

@@ -14,23 +14,47 @@ internal sealed class HuffmanTable
     /// <summary>In an entry of <see cref="Coefficients"/>: value, run and length are all there.</summary>
     public const int Complete = 0x80;
     private const int LongestCode = 16;
+    private const int TablesKept = 8;
 
+    // Most files have the tables of the standard's annex K, and their lookahead takes longer to fill than to use for a row.
+    [ThreadStatic]
+    private static HuffmanTable?[]? _recent;
+
+    [ThreadStatic]
+    private static int _nextRecent;
+
+    private readonly byte[] _counts;
     private readonly byte[] _symbols;
+    private readonly bool _isDc;
 
     // By code length: first code past the length's last one, aligned to 16 bits; and what to add to a code to index _symbols.
     private readonly int[] _limit = new int[LongestCode + 2];
     private readonly int[] _offset = new int[LongestCode + 1];
 
-    /// <summary>Builds the table.</summary>
+    /// <summary>Builds the table, unless this thread has just used the same.</summary>
     /// <param name="counts">Sixteen counts of codes by length 1 to 16.</param>
     /// <param name="symbols">The symbols in order of their codes, as many as the counts add up to.</param>
     /// <param name="isDc">The symbols are sizes of differences, not run and size.</param>
     /// <returns>Null when the counts describe no prefix code.</returns>
-    public static HuffmanTable? TryCreate(ReadOnlySpan<byte> counts, ReadOnlySpan<byte> symbols, bool isDc)
+    public static HuffmanTable? Find(ReadOnlySpan<byte> counts, ReadOnlySpan<byte> symbols, bool isDc)
+    {
+        _recent ??= new HuffmanTable?[TablesKept];
+        foreach (var table in _recent)
+        {
+            if (table is not null && table._isDc == isDc && counts.SequenceEqual(table._counts) && symbols.SequenceEqual(table._symbols))
+                return table;
+        }
+        var created = TryCreate(counts, symbols, isDc);
+        if (created is not null)
+            _recent[_nextRecent++ % TablesKept] = created;
+        return created;
+    }
+
+    private static HuffmanTable? TryCreate(ReadOnlySpan<byte> counts, ReadOnlySpan<byte> symbols, bool isDc)
     {
         if (isDc && symbols.IndexOfAnyExceptInRange((byte)0, (byte)15) >= 0)
             return null;
-        var table = new HuffmanTable(symbols.ToArray());
+        var table = new HuffmanTable(counts.ToArray(), symbols.ToArray(), isDc);
         int code = 0, index = 0;
         for (var length = 1; length <= LongestCode; length++)
         {
@@ -43,11 +67,11 @@ internal sealed class HuffmanTable
             code <<= 1;
         }
         table._limit[LongestCode + 1] = int.MaxValue;
-        table.FillLookahead(counts, isDc);
+        table.FillLookahead();
         return table;
     }
 
-    private HuffmanTable(byte[] symbols) => _symbols = symbols;
+    private HuffmanTable(byte[] counts, byte[] symbols, bool isDc) => (_counts, _symbols, _isDc) = (counts, symbols, isDc);
 
     /// <summary>
     /// By the next <see cref="LookaheadBits"/> bits. With <see cref="Complete"/>: bits 0-5 the length of code and value
@@ -74,19 +98,19 @@ internal sealed class HuffmanTable
         return (_symbols[index] << 16) | length;
     }
 
-    private void FillLookahead(ReadOnlySpan<byte> counts, bool isDc)
+    private void FillLookahead()
     {
         int code = 0, index = 0;
         for (var length = 1; length <= LookaheadBits; length++, code <<= 1)
         {
-            for (var i = 0; i < counts[length - 1]; i++, code++, index++)
+            for (var i = 0; i < _counts[length - 1]; i++, code++, index++)
             {
                 var free = LookaheadBits - length;
                 for (var tail = 0; tail < 1 << free; tail++)
                 {
                     var slot = (code << free) | tail;
                     Codes[slot] = (_symbols[index] << 16) | length;
-                    Coefficients[slot] = CompleteEntry(_symbols[index], length, tail, free, isDc) ?? Codes[slot];
+                    Coefficients[slot] = CompleteEntry(_symbols[index], length, tail, free, _isDc) ?? Codes[slot];
                 }
             }
         }

@@ -51,10 +51,16 @@ internal sealed class JpegFrame : IDisposable
     internal static int CeilingDivide(int a, int b) => (a + b - 1) / b;
 }
 
+/// <summary>Some blocks in a row or column.</summary>
+internal readonly record struct BlockRange(int First, int End)
+{
+    public bool Contains(int block) => (uint)(block - First) < (uint)(End - First);
+}
+
 /// <summary>One colour component of a frame: its sampling, its samples and, in a progressive frame, its coefficients.</summary>
 internal sealed class JpegComponent(int id, int horizontal, int vertical, int quantizationIndex) : IDisposable
 {
-    /// <summary>Rows of the sample plane start at multiples of this, so that vectors may read past a row's last block.</summary>
+    /// <summary>Rows of the sample plane start at multiples of this.</summary>
     private const int StrideMultiple = 32;
 
     public int Id { get; } = id;
@@ -85,10 +91,19 @@ internal sealed class JpegComponent(int id, int horizontal, int vertical, int qu
     /// <summary>Rows of blocks, filled up to whole minimum coded units.</summary>
     public int PaddedBlockRows { get; private set; }
 
+    /// <summary>Columns of blocks whose samples are needed; within <see cref="PaddedBlockColumns"/>.</summary>
+    public BlockRange NeededColumns { get; private set; }
+
+    /// <summary>Rows of blocks whose samples are needed.</summary>
+    public BlockRange NeededRows { get; private set; }
+
     /// <summary>Samples from one row of <see cref="Plane"/> to the next.</summary>
     public int Stride { get; private set; }
 
-    /// <summary>Samples, <see cref="PaddedBlockRows"/> * 8 rows; rented, longer than needed.</summary>
+    /// <summary>
+    /// Samples, <see cref="PaddedBlockRows"/> * 8 rows, of which those of needed blocks are filled in; rented, longer than
+    /// needed by at least <see cref="ComponentUpsampler.RowSlack"/>, so that vectors may read past the last block.
+    /// </summary>
     public byte[] Plane { get; private set; } = [];
 
     /// <summary>Quantised coefficients of a progressive frame, 64 in paired rows per block, row by row of the padded blocks; rented, longer than needed.</summary>
@@ -122,7 +137,21 @@ internal sealed class JpegComponent(int id, int horizontal, int vertical, int qu
         Stride = JpegFrame.CeilingDivide(PaddedBlockColumns * 8, StrideMultiple) * StrideMultiple;
     }
 
-    public void AllocatePlane() => Plane = ArrayPool<byte>.Shared.Rent(Stride * PaddedBlockRows * 8);
+    /// <summary>Says which part of the picture is wanted: the blocks under it and under the neighbours that filters see.</summary>
+    public void Need(JpegFrame frame, CropBox box)
+    {
+        NeededColumns = Range(box.Left, box.Left + box.Width, Horizontal, frame.MaxHorizontal, PaddedBlockColumns);
+        NeededRows = Range(box.Top, box.Top + box.Height, Vertical, frame.MaxVertical, PaddedBlockRows);
+
+        static BlockRange Range(int first, int end, int factor, int maxFactor, int blocks)
+        {
+            var firstSample = Math.Max(0, (first * factor / maxFactor) - 1);
+            var lastSample = ((end - 1) * factor / maxFactor) + 1;
+            return new(firstSample / 8, Math.Min(blocks, (lastSample / 8) + 1));
+        }
+    }
+
+    public void AllocatePlane() => Plane = ArrayPool<byte>.Shared.Rent(Stride * PaddedBlockRows * 8 + ComponentUpsampler.RowSlack);
 
     public void AllocateCoefficients()
     {

@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 namespace Vertebra.Lab.Data.Images.Jpeg;
 
 /// <summary>Walks the markers of a JPEG file (ITU-T T.81, annex B) and drives the decoding of its scans.</summary>
-internal sealed class JpegReader
+internal sealed class JpegReader : IPictureReader
 {
     /// <summary>Real progressive files have about ten scans; one per coefficient of three components would be 192.</summary>
     private const int MaxScans = 256;
@@ -33,44 +33,84 @@ internal sealed class JpegReader
         _maxPixels = maxPixels;
     }
 
-    /// <summary>Reads up to the frame header.</summary>
+    /// <inheritdoc/>
     public ImageInfo ReadInfo()
     {
-        using var frame = ReadToFrame();
+        var frame = ReadToFrame();
         return new ImageInfo(ImageFormat.Jpeg, frame.Width, frame.Height, frame.Components.Length, 8, _header.Orientation);
     }
 
-    /// <summary>Decodes the picture, and tells its EXIF orientation (not applied).</summary>
+    /// <inheritdoc/>
     public (RgbImage Image, int Orientation) Decode()
     {
-        using var frame = ReadToFrame();
-        using var entropy = new EntropyReader(_data);
         RgbImage? image = null;
-        RowAssembler? rows = null;
-        var isComplete = false;
-        while (!isComplete && ReadMarker() is var marker && marker != JpegMarker.EndOfImage)
+        var frame = ReadToFrame();
+        Decode(new(0, 0, frame.Width, frame.Height), () => PixelPart.Of(image = RgbImage.Uninitialized(frame.Width, frame.Height)), checksRest: true);
+        return (image!, _header.Orientation);
+    }
+
+    /// <inheritdoc/>
+    public PixelPart DecodePart(CropBox box, bool checksRest)
+    {
+        PixelPart? part = null;
+        try
         {
-            if (marker != JpegMarker.StartOfScan)
-            {
-                ReadTableOrMiscellaneous(marker);
-                continue;
-            }
-            var scan = ReadScanHeader();
-            if (image is null)
-            {
-                CheckEnoughData(frame);
-                image = RgbImage.Uninitialized(frame.Width, frame.Height);
-                rows = new RowAssembler(frame, _header.ColorSpaceOf(frame), image);
-                foreach (var component in frame.Components)
-                    Allocate(component);
-            }
-            isComplete = DecodeScan(scan, entropy, rows!);
+            Decode(box, () => part = PixelPart.Rent(box), checksRest);
+            return part!;
         }
-        if (image is null || frame.Components.FirstOrDefault(c => frame.IsProgressive ? c.LowestBit[0] < 0 : !c.IsDecoded) is not null)
-            throw _errors.Damaged("the file ends without all colour components", _position);
-        if (frame.IsProgressive)
-            TransformCoefficients(frame, rows!);
-        return (image, _header.Orientation);
+        catch
+        {
+            part?.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => _frame?.Dispose();
+
+    /// <summary>Decodes what a part of the picture needs.</summary>
+    /// <param name="box">The part.</param>
+    /// <param name="target">Asked for the part's memory once, when the file is known to be long enough for its picture.</param>
+    /// <param name="checksRest">Read what lies behind the part too.</param>
+    private void Decode(CropBox box, Func<PixelPart> target, bool checksRest)
+    {
+        var frame = ReadToFrame();
+        using var entropy = new EntropyReader(_data);
+        RowAssembler? rows = null;
+        try
+        {
+            var isComplete = false;
+            while (!isComplete && ReadMarker() is var marker && marker != JpegMarker.EndOfImage)
+            {
+                if (marker != JpegMarker.StartOfScan)
+                {
+                    ReadTableOrMiscellaneous(marker);
+                    continue;
+                }
+                var scan = ReadScanHeader();
+                rows ??= Begin(frame, box, target);
+                isComplete = DecodeScan(scan, entropy, rows, checksRest);
+            }
+            if (rows is null || frame.Components.FirstOrDefault(c => frame.IsProgressive ? c.LowestBit[0] < 0 : !c.IsDecoded) is not null)
+                throw _errors.Damaged("the file ends without all colour components", _position);
+            if (frame.IsProgressive)
+                TransformCoefficients(frame, rows);
+        }
+        finally
+        {
+            rows?.Dispose();
+        }
+    }
+
+    /// <summary>Takes memory for the picture.</summary>
+    private RowAssembler Begin(JpegFrame frame, CropBox box, Func<PixelPart> target)
+    {
+        CheckEnoughData(frame);
+        foreach (var component in frame.Components)
+        {
+            component.Need(frame, box);
+            Allocate(component);
+        }
+        return new RowAssembler(frame, _header.ColorSpaceOf(frame), target());
     }
 
     private ReadOnlySpan<byte> Data => _data.Span;
@@ -211,7 +251,7 @@ internal sealed class JpegReader
             var total = 0;
             foreach (var count in counts)
                 total += count;
-            if (total > 256 || body.Length < 17 + total || HuffmanTable.TryCreate(counts, body.Slice(17, total), kind == 0) is not { } table)
+            if (total > 256 || body.Length < 17 + total || HuffmanTable.Find(counts, body.Slice(17, total), kind == 0) is not { } table)
                 throw _errors.Damaged("Huffman table", _position);
             (kind == 0 ? _dcTables : _acTables)[number] = table;
             body = body[(17 + total)..];
@@ -282,7 +322,7 @@ internal sealed class JpegReader
 
     /// <summary>Decodes a scan.</summary>
     /// <returns>True when nothing can follow that the picture needs.</returns>
-    private bool DecodeScan(JpegScan scan, EntropyReader entropy, RowAssembler rows)
+    private bool DecodeScan(JpegScan scan, EntropyReader entropy, RowAssembler rows, bool checksRest)
     {
         var frame = _frame!;
         if (frame.IsProgressive)
@@ -298,9 +338,9 @@ internal sealed class JpegReader
                 throw _errors.Damaged($"a second scan of component {component.Id}", _position);
             component.IsDecoded = true;
         }
-        // Only when one scan holds everything can rows be written while it is decoded.
-        var holdsAll = scan.Components.Length == frame.Components.Length;
-        new SequentialScanDecoder(frame, scan, entropy, _errors).Decode(holdsAll && scan.IsInterleaved ? row => rows.WriteRows(row + 1) : _ => { });
+        // Only when one scan holds everything can rows be written while it is decoded, and can it end with the rows that are needed.
+        var holdsAll = scan.Components.Length == frame.Components.Length && scan.IsInterleaved;
+        new SequentialScanDecoder(frame, scan, entropy, _errors).Decode(holdsAll ? rows.WriteRows : _ => true, checksRest);
         _position = entropy.End;
         var isComplete = frame.Components.All(c => c.IsDecoded);
         if (isComplete)
@@ -331,9 +371,13 @@ internal sealed class JpegReader
             foreach (var component in frame.Components)
             {
                 for (var v = 0; v < component.Vertical; v++)
-                    TransformRow(component, unitRow * component.Vertical + v);
+                {
+                    if (component.NeededRows.Contains(unitRow * component.Vertical + v))
+                        TransformRow(component, unitRow * component.Vertical + v);
+                }
             }
-            rows.WriteRows(unitRow + 1);
+            if (!rows.WriteRows(unitRow + 1))
+                return;
         }
     }
 
@@ -345,7 +389,7 @@ internal sealed class JpegReader
         Span<short> block = stackalloc short[InverseDct.BlockSize];
         var coefficients = component.Coefficients.AsSpan(blockRow * component.PaddedBlockColumns * InverseDct.BlockSize);
         var plane = component.Plane.AsSpan(blockRow * 8 * component.Stride);
-        for (var column = 0; column < component.PaddedBlockColumns; column++)
+        for (var column = component.NeededColumns.First; column < component.NeededColumns.End; column++)
         {
             var source = coefficients.Slice(column * InverseDct.BlockSize, InverseDct.BlockSize);
             if (component.Nonzero[blockRow * component.PaddedBlockColumns + column] != 0)

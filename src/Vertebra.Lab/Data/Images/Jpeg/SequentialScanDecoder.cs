@@ -24,8 +24,9 @@ internal sealed class SequentialScanDecoder
     }
 
     /// <summary>Decodes the scan.</summary>
-    /// <param name="unitRowDone">Told the index of each row of minimum coded units once its samples are in the planes.</param>
-    public void Decode(Action<int> unitRowDone)
+    /// <param name="unitRowsDone">Told how many rows of minimum coded units have their samples in the planes, after each; answers whether it needs more.</param>
+    /// <param name="checksRest">Read on when it does not.</param>
+    public void Decode(Func<int, bool> unitRowsDone, bool checksRest)
     {
         var single = _scan.Components[0];
         var unitColumns = _scan.IsInterleaved ? _frame.UnitColumns : single.BlockColumns;
@@ -50,7 +51,8 @@ internal sealed class SequentialScanDecoder
             }
             if (reader.IsExhausted)
                 throw Exhausted(row, unitRows);
-            unitRowDone(row);
+            if (!unitRowsDone(row + 1) && !checksRest)
+                return;
         }
     }
 
@@ -80,14 +82,16 @@ internal sealed class SequentialScanDecoder
         var component = _scan.Components[index];
         if (reader.IsExhausted)
             throw Exhausted(blockRow, component.BlockRows);
-        var target = component.Plane.AsSpan(blockRow * 8 * component.Stride + blockColumn * 8);
         var last = ReadCoefficients(ref reader, _scan.DcTables[index]!, _scan.AcTables[index]!, _placement[index], component, block);
+        if (last < 1)
+            throw _entropy.EndsWithFile ? Exhausted(blockRow, component.BlockRows) : _errors.Damaged($"no such code in row {blockRow} of {component.BlockRows} of blocks", _entropy.End);
+        if (!component.NeededRows.Contains(blockRow) || !component.NeededColumns.Contains(blockColumn))
+            return;
+        var target = component.Plane.AsSpan(blockRow * 8 * component.Stride + blockColumn * 8);
         if (last == 1)
             InverseDct.FillFlat(block[0], target, component.Stride);
-        else if (last > 1)
-            InverseDct.Transform(block, target, component.Stride);
         else
-            throw _entropy.EndsWithFile ? Exhausted(blockRow, component.BlockRows) : _errors.Damaged($"no such code in row {blockRow} of {component.BlockRows} of blocks", _entropy.End);
+            InverseDct.Transform(block, target, component.Stride);
     }
 
     /// <summary>Reads and dequantises one block.</summary>

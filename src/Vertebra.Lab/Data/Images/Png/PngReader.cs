@@ -5,7 +5,7 @@ using System.IO.Compression;
 namespace Vertebra.Lab.Data.Images.Png;
 
 /// <summary>Reads PNG (ISO/IEC 15948) to RGB.</summary>
-internal sealed class PngReader
+internal sealed class PngReader : IPictureReader
 {
     /// <summary>Type and checksum of a chunk, and its length field.</summary>
     private const int ChunkOverhead = 12;
@@ -35,7 +35,8 @@ internal sealed class PngReader
     /// <summary>The first eight bytes of every PNG file.</summary>
     public static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
 
-    /// <summary>Reads the header, and the orientation if it comes before the pixels.</summary>
+    /// <inheritdoc/>
+    /// <remarks>Tells the orientation if it comes before the pixels.</remarks>
     public ImageInfo ReadInfo()
     {
         ReadHeader();
@@ -49,25 +50,58 @@ internal sealed class PngReader
         {
             // Only the orientation is looked for: a header is all that is asked of a file that may be cut off.
         }
+        _position = Signature.Length;
+        _imageData.Clear();
         return new ImageInfo(ImageFormat.Png, _header.Width, _header.Height, _header.Channels, _header.BitDepth, _orientation);
     }
 
-    /// <summary>Decodes the picture, and tells its EXIF orientation (not applied).</summary>
+    /// <inheritdoc/>
     public (RgbImage Image, int Orientation) Decode()
     {
+        ReadToEnd();
+        var image = RgbImage.Uninitialized(_header.Width, _header.Height);
+        ReadPixels(PixelPart.Of(image));
+        return (image, _orientation);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Rows are predicted from the rows above, and nothing is gained by leaving columns out: the part is everything.</remarks>
+    public PixelPart DecodePart(CropBox box, bool checksRest)
+    {
+        ReadToEnd();
+        var part = PixelPart.Rent(new(0, 0, _header.Width, _header.Height));
+        try
+        {
+            ReadPixels(part);
+            return part;
+        }
+        catch
+        {
+            part.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose()
+    {
+    }
+
+    private PngPass[] Passes => _header.IsInterlaced ? PngPass.Adam7 : PngPass.Whole;
+
+    /// <summary>Reads every chunk that matters, and shows that they can hold the picture.</summary>
+    private void ReadToEnd()
+    {
         ReadHeader();
-        if ((long)_header.Width * _header.Height > _maxPixels)
-            throw _errors.TooLarge(_header.Width, _header.Height, _maxPixels);
         while (!TryReadChunk(stopAtImageData: false))
         {
         }
         if (_header.ColorType == PngColorType.Palette && _palette.Length == 0)
             throw _errors.Damaged("no palette", _position);
         CheckEnoughData();
-        return (ReadPixels(), _orientation);
+        // 8 bytes a pixel at most, and the width is bounded by the data, so this fits wherever the picture does.
+        if (_header.RowBytes(_header.Width) >= Array.MaxLength)
+            throw _errors.TooLarge(_header.Width, _header.Height, _maxPixels);
     }
-
-    private PngPass[] Passes => _header.IsInterlaced ? PngPass.Adam7 : PngPass.Whole;
 
     private void ReadHeader()
     {
@@ -80,6 +114,8 @@ internal sealed class PngReader
         _header = new PngHeader((int)width, (int)height, body[8], (PngColorType)body[9], body[12] == 1);
         if (!_header.IsValid || body[10] != 0 || body[11] != 0 || body[12] > 1)
             throw _errors.Damaged($"colour type {body[9]} of {body[8]} bits, compression {body[10]}, filter {body[11]}, interlace {body[12]}", _position);
+        if ((long)_header.Width * _header.Height > _maxPixels)
+            throw _errors.TooLarge(_header.Width, _header.Height, _maxPixels);
     }
 
     /// <summary>Reads one chunk.</summary>
@@ -146,19 +182,15 @@ internal sealed class PngReader
             throw _errors.Truncated($"most of the data of {_header.Width}x{_header.Height} pixels", _position);
     }
 
-    private RgbImage ReadPixels()
+    private void ReadPixels(PixelPart target)
     {
-        // 8 bytes a pixel at most, and the width is bounded by the data, so this fits wherever the picture does.
-        var rowBytes = _header.RowBytes(_header.Width);
-        if (rowBytes >= Array.MaxLength)
-            throw _errors.TooLarge(_header.Width, _header.Height, _maxPixels);
-        var image = RgbImage.Uninitialized(_header.Width, _header.Height);
-        byte[] current = ArrayPool<byte>.Shared.Rent((int)rowBytes), above = ArrayPool<byte>.Shared.Rent((int)rowBytes);
+        var rowBytes = (int)_header.RowBytes(_header.Width);
+        byte[] current = ArrayPool<byte>.Shared.Rent(rowBytes), above = ArrayPool<byte>.Shared.Rent(rowBytes);
         try
         {
             using var stream = new ZLibStream(new PngDataStream(_imageData), CompressionMode.Decompress);
             foreach (var pass in Passes)
-                ReadPass(stream, pass, image, ref current, ref above);
+                ReadPass(stream, pass, target, ref current, ref above);
             // Reading on to the end makes the stream compare its checksum.
             Inflate(stream, current.AsSpan(0, 1), 0);
         }
@@ -167,10 +199,9 @@ internal sealed class PngReader
             ArrayPool<byte>.Shared.Return(current);
             ArrayPool<byte>.Shared.Return(above);
         }
-        return image;
     }
 
-    private void ReadPass(ZLibStream stream, PngPass pass, RgbImage image, ref byte[] current, ref byte[] above)
+    private void ReadPass(ZLibStream stream, PngPass pass, PixelPart target, ref byte[] current, ref byte[] above)
     {
         int columns = pass.Columns(_header.Width), rows = pass.Rows(_header.Height);
         if (columns == 0 || rows == 0)
@@ -188,14 +219,14 @@ internal sealed class PngReader
             if (filter[0] >= PngFilter.Count)
                 throw _errors.Damaged($"filter {filter[0]} of row {row}", _position);
             PngFilter.Undo(filter[0], bytes, above, _header.FilterDistance);
-            var y = pass.StartY + row * pass.StepY;
+            var pixels = target.From(pass.StartY + row * pass.StepY)[..target.Stride];
             if (_header.IsInterlaced)
             {
                 expander.Expand(bytes, expanded);
-                Scatter(expanded, image.Row(y), pass);
+                Scatter(expanded, pixels, pass);
             }
             else
-                expander.Expand(bytes, image.Row(y));
+                expander.Expand(bytes, pixels);
             (current, above) = (above, current);
         }
     }
