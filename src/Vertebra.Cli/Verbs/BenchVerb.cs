@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
-using System.Globalization;
 using Vertebra.Autograd;
 using Vertebra.Graphs;
+using Vertebra.Graphs.Profiling;
 using Vertebra.Kernels;
 using Vertebra.Lab.Training;
 using Vertebra.Nn;
@@ -27,54 +27,68 @@ internal static class BenchVerb
         mode.AcceptOnlyFromAmong("infer", "train");
         var threads = new Option<int?>("--threads") { Description = "threads that compute (default: all processors)" };
         var size = new Option<int?>("--img-size") { Description = "side of the image (default: the network's)" };
+        var explain = new Option<bool>("--explain") { Description = "tell for every node of the compiled graph how it is computed, its time, and how close to this machine's limit that is; with --mode train the time by kind of op" };
+        var sort = new Option<string>("--sort") { Description = "order of what --explain tells: as the nodes run, or the slowest first", DefaultValueFactory = _ => "order" };
+        sort.AcceptOnlyFromAmong("order", "time");
         var json = new Option<bool>("--json") { Description = "print one JSON line" };
         var command = new Command("bench",
-            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, json };
-        command.SetAction(parsed => Run(
-            parsed.GetValue(model)!, parsed.GetValue(batch), parsed.GetValue(mode)!, parsed.GetValue(threads), parsed.GetValue(size), parsed.GetValue(json)));
+            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, explain, sort, json };
+        command.SetAction(parsed =>
+        {
+            var (images, count) = (parsed.GetValue(batch), parsed.GetValue(threads) ?? Environment.ProcessorCount);
+            if (images is < 1 or > 4096)
+                throw new VertebraException($"--batch is {images}; it must be 1 to 4096");
+            if (count is < 1 or > 1024)
+                throw new VertebraException($"--threads is {count}; it must be 1 to 1024");
+            Workers.Count = count;
+            var name = parsed.GetValue(model)!;
+            var input = Models.Find(name).Config.InputSize;
+            var image = RandomImages([images, parsed.GetValue(size) ?? input.Height, parsed.GetValue(size) ?? input.Width, input.Channels]);
+            var report = new BenchReport(name, parsed.GetValue(mode)!, image.Shape, parsed.GetValue(sort) == "time");
+            Run(report, Models.Create(name), image, parsed.GetValue(explain)).Print(parsed.GetValue(json));
+            return Host.Success;
+        });
         return command;
     }
 
-    private static int Run(string name, int batch, string mode, int? threads, int? size, bool json)
+    private static BenchReport Run(BenchReport report, Backbone network, Tensor image, bool explain)
     {
-        if (batch is < 1 or > 4096)
-            throw new VertebraException($"--batch is {batch}; it must be 1 to 4096");
-        if (threads is < 1 or > 1024)
-            throw new VertebraException($"--threads is {threads}; it must be 1 to 1024");
-        Workers.Count = threads ?? Environment.ProcessorCount;
-        var input = Models.Find(name).Config.InputSize;
-        var image = RandomImages([batch, size ?? input.Height, size ?? input.Width, input.Channels]);
-        var network = Models.Create(name);
-        var times = Measure(mode == "train" ? TrainingStep(network, image) : InferenceStep(network, image));
-        var (median, minimum) = (times[times.Count / 2], times[0]);
-        var memory = Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0;
-        Console.WriteLine(json
-            ? string.Create(CultureInfo.InvariantCulture,
-                $$"""{"model": "{{name}}", "mode": "{{mode}}", "batch": {{batch}}, "threads": {{Workers.Count}}, "median_ms": {{median:0.###}}, "min_ms": {{minimum:0.###}}, "runs": {{times.Count}}, "peak_rss_mb": {{memory:0.#}}}""")
-            : string.Create(CultureInfo.InvariantCulture,
-                $"{name} {mode} batch {batch}, {image.Shape[1]}x{image.Shape[2]}, {Workers.Count} threads ({Simd.Level}): median {median:0.0} ms, minimum {minimum:0.0} ms, {1000 * batch / median:0.0} images/s, {times.Count} runs, peak memory {memory:0} MB"));
-        return Host.Success;
-    }
-
-    private static Action InferenceStep(Backbone network, Tensor image)
-    {
+        if (report.Mode == "train")
+        {
+            var (forward, update) = TrainingStep(network, image);
+            report = report with { Times = Measure(() =>
+            {
+                forward().Backward();
+                update();
+            }), PeakMegabytes = PeakMegabytes() };
+            return explain ? report with { Step = StepProfile.Measure(forward, update) } : report;
+        }
         var compiled = Graph.Trace(network, image.Shape).Compile();
-        return () => compiled.Run(image);
+        report = report with { Times = Measure(() => compiled.Run(image)), PeakMegabytes = PeakMegabytes() };
+        return explain ? report with { Nodes = CompiledProfile.Measure(compiled, image) } : report;
     }
 
-    private static Action TrainingStep(Backbone network, Tensor image)
+    private static double PeakMegabytes() => Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0;
+
+    private static (Func<Tensor> Forward, Action Update) TrainingStep(Backbone network, Tensor image)
     {
         network.Train();
         var optimizer = new Sgd(ParameterGroup.Of(network, 0), momentum: 0.9) { LearningRate = 0.01 };
         var labels = Tensor.From(Enumerable.Range(0, image.Shape[0]).Select(i => (long)(i * 131 % network.NumClasses)).ToArray(), [image.Shape[0]]);
         long step = 0;
-        return () =>
+        return (Forward, Update);
+
+        Tensor Forward()
         {
             using var random = TrainingRandom.Begin(1, step++);
-            network.Forward(image).CrossEntropy(labels).Backward();
+            return network.Forward(image).CrossEntropy(labels);
+        }
+
+        void Update()
+        {
             optimizer.Step();
             optimizer.ZeroGrad();
-        };
+        }
     }
 
     private static List<double> Measure(Action step)

@@ -7,50 +7,50 @@ namespace Vertebra.Cli.Verbs;
 /// <summary>A profile as one JSON document on standard output.</summary>
 internal static class ProfileJson
 {
-    public static void Print(LoadedGraph loaded, GraphProfile profile, Roofline? roofline)
+    public static void Print(LoadedGraph loaded, GraphProfile profile, Roofline? roofline) => JsonOutput.Print(indented: true, json =>
     {
-        using var stream = Console.OpenStandardOutput();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true }))
+        json.WriteString("network", loaded.Source);
+        json.WriteString("input", loaded.InputText);
+        json.WriteNumber("threads", Workers.Count);
+        json.WriteStartObject("total");
+        WriteCost(json, profile.Root.Cost with { Milliseconds = profile.TotalMilliseconds });
+        json.WriteEndObject();
+        if (roofline is not null)
+            WriteRoofline(json, roofline);
+        json.WriteStartArray("modules");
+        foreach (var module in profile.Root.All())
         {
             json.WriteStartObject();
-            json.WriteString("network", loaded.Source);
-            json.WriteString("input", loaded.InputText);
-            json.WriteNumber("threads", Workers.Count);
-            json.WriteStartObject("total");
-            WriteCost(json, profile.Root.Cost with { Milliseconds = profile.TotalMilliseconds });
-            json.WriteEndObject();
-            if (roofline is not null)
-                WriteRoofline(json, roofline);
-            json.WriteStartArray("modules");
-            foreach (var module in profile.Root.All())
-            {
-                json.WriteStartObject();
-                json.WriteString("path", module.Path);
-                WriteOutput(json, module.Last);
-                WriteCost(json, module.Cost);
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
-            json.WriteStartArray("nodes");
-            foreach (var node in profile.Nodes)
-            {
-                json.WriteStartObject();
-                json.WriteNumber("id", node.Node.Id);
-                json.WriteString("module", node.Node.ModulePath);
-                json.WriteString("op", node.Node.Op.Name);
-                WriteOutput(json, node);
-                WriteCost(json, node.Cost);
-                if (roofline is not null)
-                    json.WriteString("bound_by", roofline.IsBoundByArithmetic(node) ? "arithmetic" : "memory");
-                json.WriteEndObject();
-            }
-            json.WriteEndArray();
+            json.WriteString("path", module.Path);
+            WriteOutput(json, module.Last);
+            WriteCost(json, module.Cost);
             json.WriteEndObject();
         }
-        stream.WriteByte((byte)'\n');
+        json.WriteEndArray();
+        json.WriteStartArray("nodes");
+        foreach (var node in profile.Nodes)
+        {
+            json.WriteStartObject();
+            WriteNode(json, node);
+            if (roofline is not null)
+                json.WriteString("bound_by", roofline.IsBoundByArithmetic(node) ? "arithmetic" : "memory");
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    });
+
+    /// <summary>A node with its costs.</summary>
+    public static void WriteNode(Utf8JsonWriter json, NodeProfile node)
+    {
+        json.WriteNumber("id", node.Node.Id);
+        json.WriteString("module", node.Node.ModulePath);
+        json.WriteString("op", node.Node.Op.Name);
+        WriteOutput(json, node);
+        WriteCost(json, node.Cost);
     }
 
-    private static void WriteRoofline(Utf8JsonWriter json, Roofline roofline)
+    /// <summary>The ceilings, and what waits for which.</summary>
+    public static void WriteRoofline(Utf8JsonWriter json, Roofline roofline)
     {
         json.WriteStartObject("roofline");
         json.WriteNumber("gmacs_per_s", Math.Round(roofline.Machine.GigaMacsPerSecond, 2));

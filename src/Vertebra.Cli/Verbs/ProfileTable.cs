@@ -7,20 +7,13 @@ namespace Vertebra.Cli.Verbs;
 /// <summary>A profile as text of at most 120 columns: the tree of modules, or the largest nodes.</summary>
 internal sealed record ProfileTable(int Depth, bool ListsNodes, string Sort, int Top)
 {
-    private const int Width = 120;
-    private const int FewestNameColumns = 20;
-
     public void Print(LoadedGraph loaded, GraphProfile profile, Roofline? roofline)
     {
         var rows = ListsNodes ? NodeRows(profile) : ModuleRows(profile);
         string[] heading = [ListsNodes ? "node" : "module", ListsNodes ? "op" : "nodes", "output", "params", "MACs", "acts", "MB", "MAC/B", "field", "stride", "ms", "%"];
-        var columns = Enumerable.Range(0, heading.Length).Where(c => profile.TotalMilliseconds is not null || c < 10).ToArray();
-        var widths = columns.Select(c => Math.Max(heading[c].Length, rows.Max(r => r[c].Length))).ToArray();
-        var forNames = Math.Max(FewestNameColumns, Width - widths.Skip(1).Sum() - (2 * (columns.Length - 1)));
-        widths[0] = Math.Min(widths[0], forNames);
+        var columns = profile.TotalMilliseconds is null ? 10 : heading.Length;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{loaded.Name}, input {loaded.InputText}, {Workers.Count} threads ({Simd.Level})"));
-        foreach (var row in rows.Prepend(heading))
-            Console.WriteLine(string.Join("  ", columns.Select((c, i) => c <= 2 ? Left(row[c], widths[i]) : row[c].PadLeft(widths[i]))).TrimEnd());
+        TextTable.Print(heading[..columns], [.. rows.Select(r => r[..columns])], texts: 3);
         PrintTotals(profile, roofline);
     }
 
@@ -93,6 +86,4 @@ internal sealed record ProfileTable(int Depth, bool ListsNodes, string Sort, int
         var scaled = count / scale;
         return scaled.ToString(unit.Length == 0 || scaled >= 100 ? "0" : scaled >= 10 ? "0.0" : "0.00", CultureInfo.InvariantCulture) + unit;
     }
-
-    private static string Left(string text, int width) => text.Length <= width ? text.PadRight(width) : "…" + text[^(width - 1)..];
 }

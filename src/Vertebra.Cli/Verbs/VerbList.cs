@@ -21,5 +21,6 @@ internal static class VerbList
         VerifyVerb.Create(),
         BenchVerb.Create(),
         BenchLoaderVerb.Create(),
+        MachineVerb.Create(),
     ];
 }

@@ -59,6 +59,7 @@ public static class Backpropagation
             }
             var results = new Tensor?[_wanted.Count];
             Arrive(Edge.To(loss), seed);
+            var clock = OpClock.Current;
             while (_ready.TryDequeue(out var node, out _))
             {
                 _arrived.Remove(node, out var slots);
@@ -69,7 +70,9 @@ public static class Backpropagation
                         results[position] = outputGradients[i];
                 }
                 slots = null;
+                clock?.BeginGradient(node.Op);
                 var gradients = node.Gradient(outputGradients);
+                clock?.EndGradient();
                 if (!retainGraph)
                     node.Release();
                 Array.Clear(outputGradients);

@@ -41,6 +41,15 @@ public static unsafe class Workers
 
     [ThreadStatic] private static bool t_inside;
 
+    private static WorkWatch? s_watch;
+
+    /// <summary>Is told of every piece of work while it is set; for profiles. Null otherwise.</summary>
+    internal static WorkWatch? Watch
+    {
+        get => s_watch;
+        set => s_watch = value;
+    }
+
     /// <summary>Number of threads that kernels use, at least 1; the machine's processor count unless set.</summary>
     public static int Count
     {
@@ -63,6 +72,8 @@ public static unsafe class Workers
     /// <param name="body">Runs one part.</param>
     public static void Run<TState>(int parts, TState state, PartBody<TState> body) where TState : struct
     {
+        if (s_watch is { } watch && !t_inside)
+            watch.Saw(parts);
         if (parts <= 1 || s_count == 1 || t_inside || !Gate.TryEnter())
         {
             for (var i = 0; i < parts; i++)
@@ -193,5 +204,22 @@ public static unsafe class Workers
                 Monitor.Wait(Bed);
             Interlocked.Decrement(ref s_sleepers);
         }
+    }
+}
+
+/// <summary>Sees into how many parts kernels cut their work.</summary>
+internal sealed class WorkWatch
+{
+    private int _parts;
+
+    /// <summary>A piece of work of so many parts begins.</summary>
+    public void Saw(int parts) => _parts = Math.Max(_parts, parts);
+
+    /// <summary>The most parts since the last call, at least 1.</summary>
+    public int TakeParts()
+    {
+        var parts = Math.Max(1, _parts);
+        _parts = 0;
+        return parts;
     }
 }

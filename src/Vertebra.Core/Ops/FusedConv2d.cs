@@ -52,7 +52,8 @@ public sealed record FusedConv2d(ActivationOp? Activation, bool AddsResidual) : 
     public override long Macs(ReadOnlySpan<TensorSpec> inputs, ReadOnlySpan<TensorSpec> outputs) =>
         outputs[0].Shape.ElementCount * inputs[1].Shape.CountBetween(1, 4);
 
-    private ConvShape SizesFor(Shape x, Shape weight) => SizesOf(x, weight[0], weight[2], weight[3]);
+    /// <summary>The convolution that it computes.</summary>
+    internal ConvShape SizesFor(Shape x, Shape weight) => SizesOf(x, weight[0], weight[2], weight[3]);
 }
 
 /// <summary>What fused ops have in common.</summary>

@@ -54,11 +54,14 @@ public sealed record FusedLinear(ActivationOp? Activation, bool AddsResidual) : 
     /// <summary>Packs the weight for the kernels where that is how it will be read, and drops the data as stored: from then on this op alone can use it.</summary>
     internal static void Pack(Shape x, Tensor weight)
     {
-        if (RowsOf(x) <= FewRows)
+        if (ReadsStored(x))
             return;
         Packed(weight);
         weight.DropData();
     }
+
+    /// <summary>Whether the weight is read as it is stored, for so few rows.</summary>
+    internal static bool ReadsStored(Shape x) => RowsOf(x) <= FewRows;
 
     public override long Macs(ReadOnlySpan<TensorSpec> inputs, ReadOnlySpan<TensorSpec> outputs) =>
         outputs[0].Shape.ElementCount * inputs[1].Shape[1];

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using Vertebra.Autograd;
 
@@ -80,7 +81,11 @@ public abstract record Op
             anyMeta |= inputs[i].IsMeta;
             anyGrad |= inputs[i].RequiresGrad;
         }
-        var outputs = Compute(inputs, Infer(specs), anyMeta);
+        var clock = OpClock.Current;
+        var start = clock is null ? 0 : Stopwatch.GetTimestamp();
+        var results = Infer(specs);
+        var outputs = Compute(inputs, results, anyMeta);
+        clock?.Applied(this, start, Macs(specs, results));
         if (anyGrad && IsDifferentiable && GradMode.IsEnabled)
             GradNode.Record(this, inputs, outputs);
         OpRecording.Current?.Record(this, inputs, outputs);

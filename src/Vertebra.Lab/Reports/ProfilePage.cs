@@ -41,7 +41,7 @@ public sealed class ProfilePage
     private Markup RooflineSection() => Roofline is not { } roofline ? Markup.None
         : ReportPage.Section("What it waits for", Markup.Of($"""
             <p>{roofline.Verdict}. The ceilings alone would take {roofline.LeastMilliseconds:0.0} ms of the {Profile.TotalMilliseconds ?? 0:0.0} ms.</p>
-            {RooflineChart.Draw(roofline)}<p class="faint">Ceilings are measured with this library's matrix product and with sums of arrays that no cache holds. A dot may lie above them: operands in the cache come faster than from memory, and Winograd convolutions multiply less than is counted.</p>
+            {RooflineChart.Draw(roofline)}<p class="faint">Ceilings are measured: fused multiply-adds in registers, and memory that no cache holds. A dot may lie above them: operands in the cache come faster than from memory, and Winograd convolutions multiply less than is counted.</p>
             """));
 
     private Markup Modules() => ReportPage.Section("Modules", Markup.Of($"<div class=\"scroll\"><table>\n<tr><th>module</th>{Headings()}</tr>\n{Profile.Root.All().Where(m => m.Depth <= DepthAtFirst).Select(ModuleRow)}</table></div>"));

@@ -41,6 +41,19 @@ public class ProfileVerbTests
     }
 
     [Fact]
+    public void A_compiled_graph_has_fewer_nodes_and_the_same_multiply_accumulates()
+    {
+        using var place = new TemporaryFolder();
+        string[] arguments = ["profile", "resnet20_cifar", "--no-time", "--json"];
+        using var traced = JsonDocument.Parse(CommandLine.Run(place.Path, arguments).Succeeded());
+        using var compiled = JsonDocument.Parse(CommandLine.Run(place.Path, [.. arguments, "--compiled"]).Succeeded());
+        static (int Nodes, long Macs) Of(JsonDocument json) => (json.RootElement.GetProperty("nodes").GetArrayLength(), json.RootElement.GetProperty("total").GetProperty("macs").GetInt64());
+        Assert.True(Of(compiled).Nodes < Of(traced).Nodes / 2);
+        Assert.Equal(Of(traced).Macs, Of(compiled).Macs);
+        Assert.Contains(compiled.RootElement.GetProperty("nodes").EnumerateArray(), n => n.GetProperty("op").GetString() == "FusedConv2d");
+    }
+
+    [Fact]
     public void Takes_checkpoints_and_other_input_sizes()
     {
         using var place = new TemporaryFolder();

@@ -70,6 +70,25 @@ public sealed class CompiledGraph
         }
     }
 
+    /// <summary>Computes the outputs node by node at the traced shapes (<see cref="ExecutionPlan.Run(ReadOnlySpan{Tensor}, Action{int})"/>).</summary>
+    internal void Run(ReadOnlySpan<Tensor> inputs, Action<int> done)
+    {
+        Enter();
+        try
+        {
+            for (var i = 0; i < inputs.Length && i < Graph.Inputs.Count; i++)
+            {
+                if (inputs[i].Spec != Graph.Inputs[i].Spec)
+                    throw new ShapeException($"nodes are timed at the traced shapes: input {i} is {Graph.Inputs[i].Spec}, got {inputs[i].Spec}");
+            }
+            Checked(inputs).Run(inputs, done);
+        }
+        finally
+        {
+            Volatile.Write(ref _isRunning, 0);
+        }
+    }
+
     /// <summary>The plan for inputs of these shapes; for tests of it.</summary>
     internal ExecutionPlan PlanFor(ReadOnlySpan<Tensor> inputs)
     {
@@ -93,6 +112,13 @@ public sealed class CompiledGraph
 
     private ExecutionPlan Compute(ReadOnlySpan<Tensor> inputs)
     {
+        var plan = Checked(inputs);
+        plan.Run(inputs);
+        return plan;
+    }
+
+    private ExecutionPlan Checked(ReadOnlySpan<Tensor> inputs)
+    {
         foreach (var input in inputs)
         {
             if (input.IsMeta)
@@ -103,9 +129,7 @@ public sealed class CompiledGraph
             if (reference.TryGetTarget(out var tensor) && tensor.Version != version)
                 throw new VertebraException($"'{name}' was written to after the graph was compiled; compile it again");
         }
-        var plan = PlanFor(inputs);
-        plan.Run(inputs);
-        return plan;
+        return PlanFor(inputs);
     }
 
     private Graph Resized(ReadOnlySpan<Tensor> inputs)

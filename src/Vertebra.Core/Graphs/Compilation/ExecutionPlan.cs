@@ -10,6 +10,7 @@ internal sealed class ExecutionPlan
 {
     private readonly Storage _arena;
     private readonly Step[] _steps;
+    private readonly int[] _nodes; // by step: index of its node
     private readonly Tensor?[] _copies; // by input: where it is copied to, or null when it is read where it lies
     private readonly (Tensor[] Operands, int Index, int Input)[] _slots; // where inputs stand among operands
     private readonly Tensor[] _placeholders;
@@ -24,9 +25,10 @@ internal sealed class ExecutionPlan
         _copies = [.. graph.Inputs.Select(Place)];
         for (var i = 0; i < _copies.Length; i++)
             tensors[graph.Inputs[i]] = _copies[i] ?? _placeholders[i];
-        var (steps, slots) = (new List<Step>(), new List<(Tensor[], int, int)>());
-        foreach (var node in graph.Nodes)
+        var (steps, nodes, slots) = (new List<Step>(), new List<int>(), new List<(Tensor[], int, int)>());
+        for (var index = 0; index < graph.Nodes.Count; index++)
         {
+            var node = graph.Nodes[index];
             var operands = node.Inputs.Select(v => v.Data ?? tensors[v]).ToArray();
             var results = node.Op.IsView && operands[0] is var under && Memory.BufferOf(node.Outputs[0]) is null ? [under.View(node.Outputs[0].Shape)]
                 : node.Outputs.Select(v => Place(v)!).ToArray();
@@ -35,13 +37,14 @@ internal sealed class ExecutionPlan
             if (node.Op.IsView)
                 continue;
             steps.Add(new(node.Op, node.Op.Prepare(operands, results), operands, results));
+            nodes.Add(index);
             for (var i = 0; i < operands.Length; i++)
             {
                 if (Array.IndexOf(_placeholders, operands[i]) is >= 0 and var input)
                     slots.Add((operands, i, input));
             }
         }
-        (_steps, _slots) = ([.. steps], [.. slots]);
+        (_steps, _nodes, _slots) = ([.. steps], [.. nodes], [.. slots]);
         _outputs = [.. graph.Outputs.Select(v => v.Data ?? tensors[v])];
 
         Tensor? Place(Value value) => Memory.BufferOf(value) is { } buffer ? Tensor.At(_arena, buffer.Offset, value.Spec) : null;
@@ -69,15 +72,41 @@ internal sealed class ExecutionPlan
 
     public void Run(ReadOnlySpan<Tensor> inputs)
     {
+        TakeInputs(inputs);
+        foreach (ref readonly var step in _steps.AsSpan())
+            step.Op.ForwardPrepared(step.Prepared, step.Operands, step.Results);
+        ForgetInputs();
+        GC.KeepAlive(this);
+    }
+
+    /// <summary>Runs node by node for someone with a watch.</summary>
+    /// <param name="inputs">As for <see cref="Run(ReadOnlySpan{Tensor})"/>.</param>
+    /// <param name="done">Called with -1 when the inputs are in place, and after each node that computes something, with its index in the graph's nodes.</param>
+    public void Run(ReadOnlySpan<Tensor> inputs, Action<int> done)
+    {
+        TakeInputs(inputs);
+        done(-1);
+        for (var i = 0; i < _steps.Length; i++)
+        {
+            _steps[i].Op.ForwardPrepared(_steps[i].Prepared, _steps[i].Operands, _steps[i].Results);
+            done(_nodes[i]);
+        }
+        ForgetInputs();
+        GC.KeepAlive(this);
+    }
+
+    private void TakeInputs(ReadOnlySpan<Tensor> inputs)
+    {
         for (var i = 0; i < inputs.Length; i++)
             _copies[i]?.CopyFrom(inputs[i]);
         foreach (var (operands, index, input) in _slots)
             operands[index] = inputs[input];
-        foreach (ref readonly var step in _steps.AsSpan())
-            step.Op.ForwardPrepared(step.Prepared, step.Operands, step.Results);
-        // The caller's tensors are not to live as long as the plan.
+    }
+
+    // The caller's tensors are not to live as long as the plan.
+    private void ForgetInputs()
+    {
         foreach (var (operands, index, input) in _slots)
             operands[index] = _placeholders[input];
-        GC.KeepAlive(this);
     }
 }

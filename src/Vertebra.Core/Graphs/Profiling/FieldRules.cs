@@ -130,6 +130,9 @@ internal static class FieldRules
         return FieldState.Union([.. states.OfType<FieldState>()], axes);
     }
 
+    /// <summary>A linear layer sums over the last axis.</summary>
+    public static FieldState Project(FieldState x) => x.Mix([x.Axes.Length - 1]).WithAxes([.. x.Axes[..^1], ImageAxis.None]);
+
     public static FieldState Product(MatMul op, Node node, FieldState?[] states)
     {
         var rank = node.Outputs[0].Shape.Rank;

@@ -65,8 +65,10 @@ public sealed record GraphProfile(Graph Graph, IReadOnlyList<NodeProfile> Nodes,
     public static GraphProfile Of(Graph graph) => Make(graph, null);
 
     /// <summary>The same with measured times (<see cref="NodeTimer"/>).</summary>
-    public static GraphProfile Measure(Graph graph, ReadOnlySpan<Tensor> inputs) =>
-        Make(graph, NodeTimer.Measure(graph, inputs));
+    public static GraphProfile Measure(Graph graph, params Tensor[] inputs) => Make(graph, NodeTimer.Measure(graph, inputs));
+
+    /// <summary>The same for the nodes of a compiled graph.</summary>
+    public static GraphProfile Measure(CompiledGraph compiled, params Tensor[] inputs) => Make(compiled.Graph, NodeTimer.Measure(compiled, inputs));
 
     private static GraphProfile Make(Graph graph, (double[] Nodes, double Total)? times)
     {

@@ -17,33 +17,52 @@ public static class NodeTimer
     /// the cache as they are in use.
     /// </summary>
     /// <returns>Milliseconds by node, in the order of <see cref="Graph.Nodes"/>, and the median of a whole run.</returns>
-    public static (double[] Nodes, double Total) Measure(Graph graph, ReadOnlySpan<Tensor> inputs)
+    public static (double[] Nodes, double Total) Measure(Graph graph, params Tensor[] inputs)
     {
         using var off = GradMode.Off();
+        return Medians(graph.Nodes.Count, times =>
+        {
+            var index = 0;
+            graph.Run(inputs, (node, operands) =>
+            {
+                var start = Stopwatch.GetTimestamp();
+                var results = node.Op.ApplyAll(operands);
+                times[index++] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+                return results;
+            });
+        });
+    }
+
+    /// <summary>The same for the nodes of a compiled graph, at the shapes it was traced with; views take no time.</summary>
+    public static (double[] Nodes, double Total) Measure(CompiledGraph graph, params Tensor[] inputs) => Medians(graph.Graph.Nodes.Count, times =>
+    {
+        long last = 0;
+        graph.Run(inputs, index =>
+        {
+            var now = Stopwatch.GetTimestamp();
+            if (index >= 0)
+                times[index] = Stopwatch.GetElapsedTime(last, now).TotalMilliseconds;
+            last = now;
+        });
+    });
+
+    /// <summary>Medians of many runs that each fill an array of times, and the median of their sums.</summary>
+    internal static (double[] Parts, double Total) Medians(int parts, Action<double[]> run)
+    {
         for (var i = 0; i < WarmUps; i++)
-            graph.Run(inputs);
+            run(new double[parts]);
         var runs = new List<double[]>();
         var clock = Stopwatch.StartNew();
         while (runs.Count < LeastRuns || (clock.Elapsed < LeastTime && runs.Count < MostRuns))
-            runs.Add(RunOnce(graph, inputs));
-        var medians = new double[graph.Nodes.Count];
-        for (var n = 0; n < medians.Length; n++)
+        {
+            var times = new double[parts];
+            run(times);
+            runs.Add(times);
+        }
+        var medians = new double[parts];
+        for (var n = 0; n < parts; n++)
             medians[n] = Median(runs.Select(r => r[n]));
         return (medians, Median(runs.Select(r => r.Sum())));
-    }
-
-    private static double[] RunOnce(Graph graph, ReadOnlySpan<Tensor> inputs)
-    {
-        var times = new double[graph.Nodes.Count];
-        var index = 0;
-        graph.Run(inputs, (node, operands) =>
-        {
-            var start = Stopwatch.GetTimestamp();
-            var results = node.Op.ApplyAll(operands);
-            times[index++] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-            return results;
-        });
-        return times;
     }
 
     private static double Median(IEnumerable<double> values)

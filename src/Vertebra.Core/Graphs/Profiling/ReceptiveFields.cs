@@ -59,6 +59,7 @@ public sealed class ReceptiveFields
         return node.Op switch
         {
             Conv2d op => FieldRules.Slide(x, op, node.Inputs[1].Shape[2], node.Inputs[1].Shape[3], op.DilationH, op.DilationW),
+            FusedConv2d op => WithResidual(node, states, FieldRules.Slide(x, op, node.Inputs[1].Shape[2], node.Inputs[1].Shape[3], op.DilationH, op.DilationW), op.AddsResidual),
             ConvTranspose2d op => FieldRules.SlideTransposed(x, op, node.Inputs[1].Shape[2], node.Inputs[1].Shape[3]),
             Pool2d op => FieldRules.Slide(x, op, op.KernelH, op.KernelW, op.DilationH, op.DilationW),
             AdaptiveAvgPool2d or AdaptiveMaxPool2d => FieldRules.Adapt(x, before, after),
@@ -76,7 +77,8 @@ public sealed class ReceptiveFields
             LogSoftmax op => x.Mix([Positive(op.Axis, before)]),
             CumSum op => x.Mix([Positive(op.Axis, before)]),
             LayerNorm op => x.Mix(Enumerable.Range(before.Rank - op.Axes, op.Axes)),
-            Linear => x.Mix([before.Rank - 1]).WithAxes([.. x.Axes[..^1], ImageAxis.None]),
+            Linear => FieldRules.Project(x),
+            FusedLinear op => WithResidual(node, states, FieldRules.Project(x), op.AddsResidual),
             MatMul op => FieldRules.Product(op, node, states),
             Attention => FieldRules.Attend(node, states, output),
             Concat => FieldRules.Join(node, states),
@@ -85,6 +87,9 @@ public sealed class ReceptiveFields
             _ => FieldState.Unknown(after.Rank),
         };
     }
+
+    private static FieldState WithResidual(Node node, FieldState?[] states, FieldState sums, bool addsResidual) =>
+        addsResidual ? FieldRules.Join(node, [sums, states[^1]]) : sums;
 
     private static FieldState SplitAt(FieldState x, Split op, int axis, int output)
     {
