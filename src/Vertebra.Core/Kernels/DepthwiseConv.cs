@@ -3,10 +3,11 @@ using System.Runtime.CompilerServices;
 namespace Vertebra.Kernels;
 
 /// <summary>
-/// Depthwise convolution, forward and (phase by phase) input gradient: every channel on its own, lanes along the channels. Nothing
-/// is copied: pixels whose taps reach over the left or right edge are done one by one with the taps that stay inside.
+/// Depthwise convolution, forward and (phase by phase) input gradient: every channel on its own, lanes along the channels. Wide images
+/// are read where they lie, and pixels whose taps reach over the left or right edge are done one by one with the taps that stay
+/// inside. Of narrow ones, a block of channels of a band of rows is first copied between zeros, and every pixel is like the others.
 /// </summary>
-internal unsafe struct DepthwiseConv
+internal unsafe partial struct DepthwiseConv
 {
     private const long SmallestPart = 1 << 17;
     private const int MostParts = 64;
@@ -43,8 +44,14 @@ internal unsafe struct DepthwiseConv
             return;
         var work = (long)N * OutH * OutW * Channels * Math.Max(1, Taps.Count);
         var wanted = Math.Clamp(work / SmallestPart, 1, MostParts);
-        var bands = (int)Math.Clamp((wanted + N - 1) / N, 1, OutH);
         var self = this;
+        if (IsNarrow)
+        {
+            var plan = PlanBlocks((int)wanted);
+            Workers.Run(plan.Parts, (Conv: self, plan), static (in job, part) => job.Conv.RunBlocks(job.plan, part));
+            return;
+        }
+        var bands = (int)Math.Clamp((wanted + N - 1) / N, 1, OutH);
         Workers.Run(N * bands, (Conv: self, bands), static (in job, part) => job.Conv.RunPart(part / job.bands, part % job.bands, job.bands));
     }
 
@@ -52,11 +59,15 @@ internal unsafe struct DepthwiseConv
     private readonly void RunPart(int image, int band, int bands)
     {
         using var table = Scratch.Take(Taps.Rows * 4L);
+        // A function is applied to a row before it is written where it belongs.
+        var isFinishedApart = Epilogue is { Function: not null, Residual: null };
+        using var line = Scratch.Take(isFinishedApart ? (long)OutW * Channels : 0);
         var offsets = (nint*)table.Pointer;
         var first = (int)((long)OutH * band / bands);
         var end = (int)((long)OutH * (band + 1) / bands);
         var (inner, innerEnd) = Taps.Horizontal.AllInside(OutW, StrideW, W);
         var fromMemory = ((long)H * W + (long)OutH * OutW) * N * Channels * sizeof(float) > BytesInCache;
+        var streams = Epilogue.Residual != Y && Epilogue.Streams(Y, N * OutImage, OutPixel, Taps.Count);
         var lastTapRow = Taps.Vertical.First + (Taps.Rows - 1) * Taps.Vertical.Step;
         for (var row = first; row < end; row++)
         {
@@ -66,6 +77,9 @@ internal unsafe struct DepthwiseConv
                 offsets[i - firstTap] = ((nint)row * StrideH + Taps.Vertical.First + (nint)i * Taps.Vertical.Step) * W * Channels * sizeof(float);
                 offsets[Taps.Rows + i - firstTap] = (nint)Taps.Vertical.KernelPosition(i) * KernelWidth * Channels * sizeof(float);
             }
+            var y = Y + image * OutImage + row * OutRow;
+            var target = isFinishedApart ? line.Pointer : y;
+            var pixel = isFinishedApart ? Channels : OutPixel;
             var job = new TileJob
             {
                 Taps = endTap - firstTap,
@@ -74,11 +88,11 @@ internal unsafe struct DepthwiseConv
                 RowStride = (nint)StrideW * Channels * sizeof(float),
                 DepthStride = (nint)Taps.Horizontal.Step * Channels * sizeof(float),
                 BStride = (nint)Taps.Horizontal.KernelStep * Channels * sizeof(float),
-                TargetStride = OutPixel * sizeof(float),
+                TargetStride = pixel * sizeof(float),
                 SourceStride = Epilogue.Residual == null ? 0 : OutPixel * sizeof(float),
+                Streams = streams && Epilogue.Function is null,
             };
             Epilogue.SetLimits(&job, isLast: true);
-            var y = Y + image * OutImage + row * OutRow;
             for (var column = 0; column < OutW;)
             {
                 var isInner = column >= inner && column < innerEnd;
@@ -88,31 +102,36 @@ internal unsafe struct DepthwiseConv
                 var x = X + ((nint)image * H * W + (nint)column * StrideW + Taps.Horizontal.First + firstColumnTap * Taps.Horizontal.Step) * Channels;
                 var weights = Weights + (nint)Taps.Horizontal.KernelPosition(firstColumnTap) * Channels;
                 var ahead = isInner && fromMemory ? x + ((nint)(row + 1) * StrideH + lastTapRow) * W * Channels : null;
-                RunPixels(&job, pixels, x, weights, y + column * OutPixel, ahead);
+                RunPixels(&job, pixels, Channels, x, weights, Bias, Epilogue.ResidualAt(Y, y + column * OutPixel), target + column * pixel, ahead);
                 column += pixels;
             }
-            Epilogue.Finish(y, 1, Channels, (long)OutW * Channels);
+            if (isFinishedApart)
+                Epilogue.Finish(line.Pointer, OutW, Channels, y, OutPixel, streams);
+            else
+                Epilogue.Finish(y, 1, Channels, (long)OutW * Channels);
         }
     }
 
-    private readonly void RunPixels(TileJob* job, int pixels, float* x, float* weights, float* y, float* ahead)
+    // x, weights, bias, residual and y are those of the first pixel and channel.
+    private readonly void RunPixels(TileJob* job, int pixels, int channels, float* x, float* weights, float* bias, float* residual, float* y, float* ahead)
     {
         var channel = 0;
         if (Simd.Level >= SimdLevel.Vector512)
-            channel = RunChannels<V512>(job, pixels, channel, x, weights, y, ahead);
+            channel = RunChannels<V512>(job, pixels, channel, channels, x, weights, bias, residual, y, ahead);
         if (Simd.Level >= SimdLevel.Vector256)
-            channel = RunChannels<V256>(job, pixels, channel, x, weights, y, ahead);
+            channel = RunChannels<V256>(job, pixels, channel, channels, x, weights, bias, residual, y, ahead);
         if (Simd.Level >= SimdLevel.Vector128)
-            channel = RunChannels<V128>(job, pixels, channel, x, weights, y, ahead);
-        RunChannels<V1>(job, pixels, channel, x, weights, y, ahead);
+            channel = RunChannels<V128>(job, pixels, channel, channels, x, weights, bias, residual, y, ahead);
+        RunChannels<V1>(job, pixels, channel, channels, x, weights, bias, residual, y, ahead);
     }
 
     // As many whole vectors of channels as there are; returns the first channel left.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly int RunChannels<TVector>(TileJob* job, int pixels, int channel, float* x, float* weights, float* y, float* ahead)
+    private readonly int RunChannels<TVector>(
+        TileJob* job, int pixels, int channel, int channels, float* x, float* weights, float* bias, float* residual, float* y, float* ahead)
         where TVector : unmanaged, IVector<TVector>
     {
-        var end = channel + (Channels - channel) / TVector.Count * TVector.Count;
+        var end = channel + (channels - channel) / TVector.Count * TVector.Count;
         if (channel == end)
             return end;
         var most = TileKernel.MaxRows<TVector>(1);
@@ -122,23 +141,24 @@ internal unsafe struct DepthwiseConv
             var first = (int)((long)pixels * tile / tiles);
             var rows = (int)((long)pixels * (tile + 1) / tiles) - first;
             var tileX = (byte*)x + first * job->RowStride;
-            var tileY = y + first * OutPixel;
+            var tileY = (byte*)y + first * job->TargetStride;
             for (var c = channel; c < end; c += TVector.Count)
             {
-                var source = Bias == null ? job->Zeros : Bias + c;
-                if (Epilogue.Residual != null)
+                var source = bias == null ? job->Zeros : bias + c;
+                if (residual != null)
                 {
-                    job->AddedRow = (byte*)(Bias == null ? null : Bias + c);
-                    source = Epilogue.ResidualAt(Y, tileY + c);
+                    job->AddedRow = (byte*)(bias == null ? null : bias + c);
+                    source = residual + first * OutPixel + c;
                 }
                 if (ahead != null)
                 {
                     for (var i = 0; i < StrideH; i++)
                         Prefetch.Rows((byte*)(ahead + ((nint)i * W + first * StrideW) * Channels + c), rows * StrideW, Channels * sizeof(float), 1);
-                    Prefetch.Rows((byte*)(tileY + OutRow + c), rows, job->TargetStride, 1);
+                    if (!job->Streams && job->TargetStride == OutPixel * sizeof(float))
+                        Prefetch.Rows(tileY + (OutRow + c) * sizeof(float), rows, job->TargetStride, 1);
                 }
                 TileKernel.Run<TVector, N1, ByLane>(
-                    rows, job, tileX + c * sizeof(float), (byte*)(weights + c), (byte*)source, (byte*)(tileY + c));
+                    rows, job, tileX + c * sizeof(float), (byte*)(weights + c), (byte*)source, tileY + c * sizeof(float));
             }
         }
         return end;

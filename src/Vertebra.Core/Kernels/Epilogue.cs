@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vertebra.Kernels;
 
 /// <summary>A function applied to numbers where they lie.</summary>
@@ -9,7 +11,7 @@ internal unsafe interface ILineFunction
 
 /// <summary>
 /// What a product or convolution does to its sums before they leave the cache: f(sum + bias + residual). Limits are applied in the
-/// tile's registers; another function in a second pass over the rows that a part has just written. The default does nothing.
+/// tile's registers; another function to a tile's sums on their way to memory, or in a second pass. The default does nothing.
 /// </summary>
 internal unsafe struct Epilogue
 {
@@ -26,6 +28,18 @@ internal unsafe struct Epilogue
     /// <summary>The residual beside a place of the result that starts at <paramref name="origin"/>; null without one.</summary>
     public readonly float* ResidualAt(float* origin, float* place) => Residual == null ? null : Residual + (place - origin);
 
+    /// <summary>
+    /// Whether results should go past the caches: there are so many that little would be left of them in the second-level cache, each is
+    /// a sum of so few products that writing takes as long as computing, and they lie so that every vector is whole cache lines. A line
+    /// that is in no cache is otherwise read before it is written.
+    /// </summary>
+    public static bool Streams(float* result, long count, nint rowStride, int products) =>
+        count > StreamedCount && products <= StreamedProducts && (nint)result % CacheLine == 0 && rowStride * sizeof(float) % CacheLine == 0;
+
+    private const int CacheLine = 64;
+    private const long StreamedCount = 1 << 18;
+    private const int StreamedProducts = 192;
+
     /// <summary>Limits the results of a tile, or leaves them.</summary>
     public readonly void SetLimits(TileJob* job, bool isLast) => (job->Clamps, job->Low, job->High) = (Clamps && isLast, Low, High);
 
@@ -41,5 +55,38 @@ internal unsafe struct Epilogue
         }
         for (; lines > 0; lines--, first += stride)
             Function.Apply(first, count);
+    }
+
+    /// <summary>
+    /// Applies the function to <paramref name="lines"/> runs of <paramref name="count"/> numbers without gaps, and writes them
+    /// <paramref name="stride"/> apart, past the caches if <paramref name="streams"/>.
+    /// </summary>
+    public readonly void Finish(float* sums, int lines, int count, float* result, nint stride, bool streams)
+    {
+        Function?.Apply(sums, (long)lines * count);
+        Level.Run(new StridedLines(sums, lines, count, result, stride, streams));
+    }
+
+    private readonly struct StridedLines(float* source, int lines, int count, float* target, nint stride, bool streams) : IKernel
+    {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public void Run<TVector>() where TVector : unmanaged, IVector<TVector>
+        {
+            var from = source;
+            var to = target;
+            for (var line = 0; line < lines; line++, from += count, to += stride)
+            {
+                var i = 0;
+                for (; i <= count - TVector.Count; i += TVector.Count)
+                {
+                    if (streams)
+                        TVector.Load(from + i).StoreStreaming(to + i);
+                    else
+                        TVector.Load(from + i).Store(to + i);
+                }
+                if (i < count)
+                    TVector.LoadFirst(from + i, count - i).StoreFirst(to + i, count - i);
+            }
+        }
     }
 }

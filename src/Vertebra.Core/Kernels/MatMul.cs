@@ -12,6 +12,7 @@ internal static unsafe class MatMul
     private const int DepthBlock = 2048;
     private const int RowBlockBytes = 384 << 10;
     private const int PanelsInCacheBytes = 256 << 10;
+    private const int StripTiles = 8;
 
     // Below this many multiply-adds a product is not worth waking another thread.
     private const long SmallestShared = 1 << 17;
@@ -183,25 +184,54 @@ internal static unsafe class MatMul
             if (packed == null || panelBytes > PanelsInCacheBytes || k > DepthBlock)
             {
                 RunStrip<TVector>(packed, block, stride, firstRow, rows, firstPanel, endPanel, default);
-                Finish<TVector>(firstRow, rows, firstPanel, endPanel);
                 return;
             }
             // All panels stay in the cache: go down A and C once, a strip of rows at a time, with the next rows of A on their way.
-            var strip = 2 * TileKernel.MaxRows<TVector>(2);
+            var strip = StripTiles * TileKernel.MaxRows<TVector>(2);
+            if (StreamsStrips<TVector>(firstPanel, endPanel))
+            {
+                RunStreamedStrips<TVector>(packed, block, stride, firstRow, rows, strip, endPanel);
+                return;
+            }
             for (var row = 0; row < rows; row += strip)
             {
                 var height = Math.Min(strip, rows - row);
                 var rowStep = transA ? 1 : (nint)stride;
                 var next = transA ? default : new Prefetch(block + (row + height) * rowStep, Math.Min(strip, rows - row - height) * rowStep * sizeof(float));
                 RunStrip<TVector>(packed, block + row * rowStep, stride, firstRow + row, height, firstPanel, endPanel, next);
-                Finish<TVector>(firstRow + row, height, firstPanel, endPanel);
             }
         }
 
-        private void Finish<TVector>(int firstRow, int rows, int firstPanel, int endPanel) where TVector : unmanaged, IVector<TVector>
+        // Whole rows of C without gaps that are no whole cache lines, but would better go past the caches.
+        private bool StreamsStrips<TVector>(int firstPanel, int endPanel) where TVector : unmanaged, IVector<TVector> =>
+            ldc == n && !transA && !accumulate && epilogue.Residual == null && firstPanel == 0 && endPanel == Panels.Count<TVector>(n)
+            && Epilogue.Streams(c, (long)m * n, Panels.Width<TVector>(), k) && !Epilogue.Streams(c, (long)m * n, ldc, k);
+
+        // Strips come to a copy in the cache first, and from there to C in whole lines.
+        private void RunStreamedStrips<TVector>(float* packed, float* block, int stride, int firstRow, int rows, int strip, int endPanel)
+            where TVector : unmanaged, IVector<TVector>
         {
-            var (first, end) = (firstPanel * Panels.Width<TVector>(), Math.Min(n, endPanel * Panels.Width<TVector>()));
-            epilogue.Finish(c + (nint)firstRow * ldc + first, rows, ldc, end - first);
+            using var copy = Scratch.Take((long)strip * n);
+            for (var row = 0; row < rows; row += strip)
+            {
+                var height = Math.Min(strip, rows - row);
+                var next = new Prefetch(block + (row + height) * (nint)stride, Math.Min(strip, rows - row - height) * (nint)stride * sizeof(float));
+                new Product(height, n, k, a, lda, transA, b, ldb, transB, packedB, copy.Pointer, n, false, bias, epilogue)
+                    .RunStrip<TVector>(packed, block + row * (nint)stride, stride, 0, height, 0, endPanel, next);
+                StreamedCopy<TVector>(copy.Pointer, c + (firstRow + row) * (nint)n, (long)height * n);
+            }
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        private static void StreamedCopy<TVector>(float* from, float* to, long count) where TVector : unmanaged, IVector<TVector>
+        {
+            long i = 0;
+            for (; i < count && (nint)(to + i) % (TVector.Count * sizeof(float)) != 0; i++)
+                to[i] = from[i];
+            for (; i <= count - TVector.Count; i += TVector.Count)
+                TVector.Load(from + i).StoreStreaming(to + i);
+            for (; i < count; i++)
+                to[i] = from[i];
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -220,6 +250,8 @@ internal static unsafe class MatMul
             {
                 job.Depth = Math.Min(DepthBlock, k - depth0);
                 epilogue.SetLimits(&job, isLast: depth0 + job.Depth >= k);
+                job.Streams = epilogue.Residual != c && Epilogue.Streams(c, (long)m * n, ldc, k);
+                var function = depth0 + job.Depth >= k ? epilogue.Function : null;
                 var left = block + (transA ? (nint)depth0 * stride : depth0);
                 for (var panel = firstPanel; panel < endPanel; panel++)
                 {
@@ -233,12 +265,12 @@ internal static unsafe class MatMul
                     if (packed != null)
                     {
                         job.BStride = padded * sizeof(float);
-                        RunTiles<TVector>(&job, rows, lanes, left, packed + (nint)column * k + (nint)depth0 * padded, panelBias, target, adding);
+                        RunTiles<TVector>(&job, rows, lanes, left, packed + (nint)column * k + (nint)depth0 * padded, panelBias, target, adding, function);
                     }
                     else if (lanes == padded)
                     {
                         job.BStride = (nint)ldb * sizeof(float);
-                        RunTiles<TVector>(&job, rows, lanes, left, b + (nint)depth0 * ldb + column, panelBias, target, adding);
+                        RunTiles<TVector>(&job, rows, lanes, left, b + (nint)depth0 * ldb + column, panelBias, target, adding, function);
                     }
                     else
                     {
@@ -246,21 +278,21 @@ internal static unsafe class MatMul
                         using var edge = Scratch.Take((long)job.Depth * padded);
                         Panels.Pack<TVector>(0, job.Depth, lanes, b + (nint)depth0 * ldb + column, ldb, false, edge.Pointer);
                         job.BStride = padded * sizeof(float);
-                        RunTiles<TVector>(&job, rows, lanes, left, edge.Pointer, panelBias, target, adding);
+                        RunTiles<TVector>(&job, rows, lanes, left, edge.Pointer, panelBias, target, adding, function);
                     }
                 }
             }
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private void RunTiles<TVector>(TileJob* job, int rows, int lanes, float* left, float* panel, float* panelBias, float* target, bool adding)
+        private void RunTiles<TVector>(TileJob* job, int rows, int lanes, float* left, float* panel, float* panelBias, float* target, bool adding, ILineFunction? function)
             where TVector : unmanaged, IVector<TVector>
         {
             var residual = adding ? null : epilogue.ResidualAt(c, target);
             if (transA)
-                Tiles.Run<TVector, AcrossDepth>(job, rows, sizeof(float), lanes, left, panel, panelBias, target, ldc, adding, residual);
+                Tiles.Run<TVector, AcrossDepth>(job, rows, sizeof(float), lanes, left, panel, panelBias, target, ldc, adding, residual, function);
             else
-                Tiles.Run<TVector, AlongDepth>(job, rows, job->RowStride, lanes, left, panel, panelBias, target, ldc, adding, residual);
+                Tiles.Run<TVector, AlongDepth>(job, rows, job->RowStride, lanes, left, panel, panelBias, target, ldc, adding, residual, function);
         }
     }
 }

@@ -206,6 +206,7 @@ internal unsafe struct TapConv
                 RowStride = (nint)StrideW * pixel * sizeof(float),
             };
             Epilogue.SetLimits(&job, isLast: true);
+            job.Streams = PassCount == 1 && Epilogue.Residual != pass.Y && (Groups == 1 || Lanes % 16 == 0) && Epilogue.Streams(pass.Y, N * OutImage, OutPixel, taps.Count * Depth);
             if (LanesShareLines)
             {
                 for (var row = firstOut; row < Math.Min(endOut, pass.OutH); row++)
@@ -213,30 +214,13 @@ internal unsafe struct TapConv
                     for (var group = 0; group < groups; group++)
                         RunPanels<TVector>(&job, pass, firstGroup + group, panels, image, row, row + 1, InputRow(group, row), rowStep, ref prefetch);
                 }
-                Finish<TVector>(pass, firstGroup, groups, panels, image, firstOut, endOut);
                 continue;
             }
             for (var group = 0; group < groups; group++)
                 RunPanels<TVector>(&job, pass, firstGroup + group, panels, image, firstOut, Math.Min(endOut, pass.OutH), InputRow(group, firstOut), rowStep, ref prefetch);
-            Finish<TVector>(pass, firstGroup, groups, panels, image, firstOut, endOut);
         }
 
         float* InputRow(int group, int row) => x + group * groupStep + (row - firstOut) * rowStep;
-    }
-
-    private readonly void Finish<TVector>(in TapPass pass, int firstGroup, int groups, Range panels, int image, int firstOut, int endOut)
-        where TVector : unmanaged, IVector<TVector>
-    {
-        if (Epilogue.Function is null)
-            return;
-        // All panels of neighbouring groups are one run of channels.
-        var isWhole = panels.Start.Value == 0 && panels.End.Value == Panels.Count<TVector>(Lanes);
-        var (runs, first, end) = isWhole ? (1, 0, groups * Lanes) : (groups, panels.Start.Value * Panels.Width<TVector>(), Math.Min(Lanes, panels.End.Value * Panels.Width<TVector>()));
-        for (var row = firstOut; row < Math.Min(endOut, pass.OutH); row++)
-        {
-            for (var run = 0; run < runs; run++)
-                Epilogue.Finish(pass.Y + image * OutImage + row * OutRow + (firstGroup + run) * Lanes + first, pass.OutW, OutPixel, end - first);
-        }
     }
 
     // x is the input at the first row and column that any pass reads for output row firstOut.
@@ -259,7 +243,7 @@ internal unsafe struct TapConv
             for (var row = firstOut; row < endOut; row++, y += OutRow, start += rowStep)
             {
                 prefetch.Go();
-                Tiles.Run<TVector, AlongDepth>(job, pass.OutW, job->RowStride, lanes, start, groupWeights + lane * k, bias, y, OutPixel, false, Epilogue.ResidualAt(pass.Y, y));
+                Tiles.Run<TVector, AlongDepth>(job, pass.OutW, job->RowStride, lanes, start, groupWeights + lane * k, bias, y, OutPixel, false, Epilogue.ResidualAt(pass.Y, y), Epilogue.Function);
             }
         }
     }

@@ -63,6 +63,9 @@ internal unsafe struct TileJob
     public bool Clamps;
     public float Low, High;
 
+    /// <summary>Whether results go past the caches: those that nothing reads before they are driven out. Target and its stride are multiples of a cache line.</summary>
+    public bool Streams;
+
     /// <summary>A row of zeros, the source of tiles that start from nothing.</summary>
     public fixed float Zeros[32];
 }
@@ -318,34 +321,35 @@ internal static unsafe class TileKernel
         }
 
         stride = job->TargetStride;
+        var streams = job->Streams;
         if (TRows.Value > 0)
-            Store<TVector, TColumns>(ref target, stride, c0, d0);
+            Store<TVector, TColumns>(ref target, stride, streams, c0, d0);
         if (TRows.Value > 1)
-            Store<TVector, TColumns>(ref target, stride, c1, d1);
+            Store<TVector, TColumns>(ref target, stride, streams, c1, d1);
         if (TRows.Value > 2)
-            Store<TVector, TColumns>(ref target, stride, c2, d2);
+            Store<TVector, TColumns>(ref target, stride, streams, c2, d2);
         if (TRows.Value > 3)
-            Store<TVector, TColumns>(ref target, stride, c3, d3);
+            Store<TVector, TColumns>(ref target, stride, streams, c3, d3);
         if (TRows.Value > 4)
-            Store<TVector, TColumns>(ref target, stride, c4, d4);
+            Store<TVector, TColumns>(ref target, stride, streams, c4, d4);
         if (TRows.Value > 5)
-            Store<TVector, TColumns>(ref target, stride, c5, d5);
+            Store<TVector, TColumns>(ref target, stride, streams, c5, d5);
         if (TRows.Value > 6)
-            Store<TVector, TColumns>(ref target, stride, c6, d6);
+            Store<TVector, TColumns>(ref target, stride, streams, c6, d6);
         if (TRows.Value > 7)
-            Store<TVector, TColumns>(ref target, stride, c7, d7);
+            Store<TVector, TColumns>(ref target, stride, streams, c7, d7);
         if (TRows.Value > 8)
-            Store<TVector, TColumns>(ref target, stride, c8, d8);
+            Store<TVector, TColumns>(ref target, stride, streams, c8, d8);
         if (TRows.Value > 9)
-            Store<TVector, TColumns>(ref target, stride, c9, d9);
+            Store<TVector, TColumns>(ref target, stride, streams, c9, d9);
         if (TRows.Value > 10)
-            Store<TVector, TColumns>(ref target, stride, c10, d10);
+            Store<TVector, TColumns>(ref target, stride, streams, c10, d10);
         if (TRows.Value > 11)
-            Store<TVector, TColumns>(ref target, stride, c11, d11);
+            Store<TVector, TColumns>(ref target, stride, streams, c11, d11);
         if (TRows.Value > 12)
-            Store<TVector, TColumns>(ref target, stride, c12, d12);
+            Store<TVector, TColumns>(ref target, stride, streams, c12, d12);
         if (TRows.Value > 13)
-            Store<TVector, TColumns>(ref target, stride, c13, d13);
+            Store<TVector, TColumns>(ref target, stride, streams, c13, d13);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -402,13 +406,22 @@ internal static unsafe class TileKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Store<TVector, TColumns>(ref byte* target, nint stride, TVector c, TVector d)
+    private static void Store<TVector, TColumns>(ref byte* target, nint stride, bool streams, TVector c, TVector d)
         where TVector : unmanaged, IVector<TVector>
         where TColumns : IConstant
     {
-        c.Store((float*)target);
-        if (TColumns.Value > 1)
-            d.Store((float*)target + TVector.Count);
+        if (streams)
+        {
+            c.StoreStreaming((float*)target);
+            if (TColumns.Value > 1)
+                d.StoreStreaming((float*)target + TVector.Count);
+        }
+        else
+        {
+            c.Store((float*)target);
+            if (TColumns.Value > 1)
+                d.Store((float*)target + TVector.Count);
+        }
         target += stride;
     }
 }

@@ -11,6 +11,8 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
     public static V1 Load(float* source) => new(*source);
     public static V1 Create(float value) => new(value);
     public void Store(float* target) => *target = _v;
+
+    public void StoreStreaming(float* target) => *target = _v;
     public static V1 Fma(V1 a, V1 b, V1 c) => new(float.MultiplyAddEstimate(a._v, b._v, c._v));
     public static V1 FmaBroadcast(float* a, V1 b, V1 c) => new(float.MultiplyAddEstimate(*a, b._v, c._v));
     public static V1 FmaLoad(float* a, V1 b, V1 c) => new(float.MultiplyAddEstimate(*a, b._v, c._v));

@@ -24,6 +24,9 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     public void Store(float* target) => Vector128.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreStreaming(float* target) => Vector128.StoreAlignedNonTemporal(_v, target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 Fma(V128 a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

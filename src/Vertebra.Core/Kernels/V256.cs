@@ -23,6 +23,9 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     public void Store(float* target) => Vector256.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreStreaming(float* target) => Vector256.StoreAlignedNonTemporal(_v, target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 Fma(V256 a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -23,6 +23,9 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     public void Store(float* target) => Vector512.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void StoreStreaming(float* target) => Vector512.StoreAlignedNonTemporal(_v, target);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 Fma(V512 a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -19,6 +19,9 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     static abstract TSelf Create(float value);
     void Store(float* target);
 
+    /// <summary>Stores past the caches; <paramref name="target"/> is aligned to the vector's size.</summary>
+    void StoreStreaming(float* target);
+
     /// <summary>a·b + c with one rounding where the hardware has it; two roundings, not a slow emulation, where it has not.</summary>
     static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
 

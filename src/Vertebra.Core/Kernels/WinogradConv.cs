@@ -85,7 +85,11 @@ internal unsafe struct WinogradConv
         // An even number leaves no core of two without work.
         if (blocks is > 1 and < 16)
             blocks += blocks % 2;
-        return new(down, across, squares, Math.Min(blocks, squares), Panels.Count<TVector>(OC), rowStride);
+        var panels = Panels.Count<TVector>(OC);
+        // Neither many blocks nor many panels: every thread is given a block, even if it is small.
+        if (panels < FewBlocks)
+            blocks = Math.Max(blocks, squares >= FewBlocks * tile ? FewBlocks : 2);
+        return new(down, across, squares, Math.Min(blocks, squares), panels, rowStride);
     }
 
     private readonly void Run<TVector, TScheme>()
@@ -96,7 +100,7 @@ internal unsafe struct WinogradConv
         if (plan.Squares == 0)
             return;
         var self = this;
-        if (plan.Blocks >= FewBlocks)
+        if (plan.Blocks >= FewBlocks || plan.Panels < FewBlocks)
         {
             Workers.Run(Math.Min(plan.Blocks, MostParts), (Conv: self, plan), static (in job, part) => job.Conv.RunBlocks<TVector, TScheme>(job.plan, part));
             return;
