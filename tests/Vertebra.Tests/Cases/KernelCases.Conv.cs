@@ -11,6 +11,7 @@ public static unsafe partial class KernelCases
             var name = $"{shape.N}x{shape.H}x{shape.W}x{shape.C} to {shape.OC}, kernel {shape.KH}x{shape.KW}, stride {shape.StrideH}x{shape.StrideW}, "
                 + $"pad {shape.PadTop},{shape.PadLeft},{shape.PadBottom},{shape.PadRight}, dilation {shape.DilationH}x{shape.DilationW}, groups {shape.Groups}";
             yield return ($"conv {name}", () => CheckConv(shape));
+            yield return ($"conv epilogue {name}", () => CheckConvEpilogue(shape));
         }
     }
 
@@ -56,6 +57,12 @@ public static unsafe partial class KernelCases
         yield return new(2, 7, 8, 256, 130, 1, 1) { StrideH = 2, StrideW = 3 };
         yield return new(3, 6, 5, 256, 70, 3, 3) { StrideH = 2, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(4, 32, 32, 64, 64, 3, 3) { Groups = 64, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
+        // So many results of so few products that they go past the caches: in whole cache lines, and in strips where rows are none.
+        yield return new(2, 64, 64, 8, 48, 1, 1);
+        yield return new(2, 70, 64, 6, 30, 1, 1);
+        yield return new(1, 130, 130, 3, 16, 3, 3) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
+        yield return new(1, 130, 140, 16, 16, 3, 3) { Groups = 16, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
+        yield return new(2, 70, 64, 32, 32, 3, 3) { Groups = 32, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         // Anything else.
         var random = new Random(20261120);
         for (var i = 0; i < 120; i++)
@@ -129,6 +136,32 @@ public static unsafe partial class KernelCases
         var products = (Dot(withoutBias.Span, dy.Span), Dot(x.Span, actualDx.Span), Dot(w.Span, actualDw.Span));
         var slack = 4e-7 * dwMagnitude.Sum() + 1e-12;
         Assert.True(Math.Abs(products.Item1 - products.Item2) <= slack && Math.Abs(products.Item1 - products.Item3) <= slack, $"not adjoint: {products}");
+    }
+
+    // A function comes last; limits and it leave the bits of the sums alone. A residual is what sums begin with, so it rounds otherwise.
+    private static void CheckConvEpilogue(ConvShape s)
+    {
+        using var x = new GuardedFloats((int)s.InputCount, seed: 1);
+        using var w = new GuardedFloats((int)s.WeightCount, seed: 2);
+        using var bias = new GuardedFloats(s.OC, seed: 3);
+        using var residual = new GuardedFloats((int)s.OutputCount, seed: 4);
+        var packed = new PackedConvWeights(s, w.Pointer);
+        using var plain = SameBitsOnAnyThreads(residual.Length, t => Conv.Forward(s, x.Pointer, packed, bias.Pointer, t.Pointer));
+        using var limited = SameBitsOnAnyThreads(residual.Length, t => Conv.Forward(s, x.Pointer, packed, bias.Pointer, t.Pointer, new() { Clamps = true, Low = -0.5f, High = 6 }));
+        using var finished = SameBitsOnAnyThreads(residual.Length, t => Conv.Forward(s, x.Pointer, packed, bias.Pointer, t.Pointer, new() { Function = new Doubling() }));
+        using var added = SameBitsOnAnyThreads(residual.Length, t =>
+        {
+            residual.Span.CopyTo(t.Span);
+            Conv.Forward(s, x.Pointer, packed, bias.Pointer, t.Pointer, new() { Residual = t.Pointer, Function = new Doubling() });
+        });
+        using var addedApart = SameBitsOnAnyThreads(residual.Length, t => Conv.Forward(s, x.Pointer, packed, bias.Pointer, t.Pointer, new() { Residual = residual.Pointer, Function = new Doubling() }));
+        for (var i = 0; i < residual.Length; i++)
+        {
+            Assert.Equal(Math.Clamp(plain[i], -0.5f, 6), limited[i]);
+            Assert.Equal(2 * plain[i], finished[i]);
+            Assert.Equal(added[i], addedApart[i]);
+            Assert.InRange(added[i] - 2 * (plain[i] + residual[i]), -1e-4, 1e-4);
+        }
     }
 
     private static void Add(double[] sums, double[] magnitudes, int index, double term)
