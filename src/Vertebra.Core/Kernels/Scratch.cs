@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace Vertebra.Kernels;
 
 /// <summary>
@@ -51,7 +49,7 @@ internal static unsafe class Scratch
         private long _peak;
 
         // A thread's arena goes with the thread; only the finalizer sees that.
-        ~Arena() => NativeMemory.AlignedFree(_block);
+        ~Arena() => LargePages.Free(_block);
 
         public Block Take(long bytes)
         {
@@ -60,7 +58,7 @@ internal static unsafe class Scratch
             if (_used == 0 && _size < _peak && _peak <= KeptBytes)
                 Grow();
             if (_used + bytes > _size)
-                return new Block(this, (float*)NativeMemory.AlignedAlloc((nuint)bytes, (nuint)Alignment), bytes, own: true);
+                return new Block(this, (float*)LargePages.Allocate(bytes, bytes), bytes, own: true);
             var pointer = _block + _used;
             _used += bytes;
             return new Block(this, (float*)pointer, bytes, own: false);
@@ -70,18 +68,18 @@ internal static unsafe class Scratch
         {
             _taken -= bytes;
             if (own)
-                NativeMemory.AlignedFree(pointer);
+                LargePages.Free(pointer);
             else
                 _used -= bytes;
         }
 
         private void Grow()
         {
-            NativeMemory.AlignedFree(_block);
+            LargePages.Free(_block);
             _block = null;
             _size = 0;
             var size = Math.Max(_peak, 1 << 20);
-            _block = (byte*)NativeMemory.AlignedAlloc((nuint)size, (nuint)Alignment);
+            _block = LargePages.Allocate(size, size);
             _size = size;
         }
     }

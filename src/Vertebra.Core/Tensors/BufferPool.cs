@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Runtime.InteropServices;
 
 namespace Vertebra;
 
@@ -73,7 +72,7 @@ internal static unsafe class BufferPool
     {
         try
         {
-            return (byte*)NativeMemory.AlignedAlloc((nuint)size, Alignment);
+            return LargePages.Allocate(size, bytes);
         }
         catch (OutOfMemoryException e)
         {
@@ -123,7 +122,7 @@ internal static unsafe class BufferPool
             {
                 while (s_cached > limit && Free[i].TryPop(out var block))
                 {
-                    NativeMemory.AlignedFree((void*)block);
+                    LargePages.Free((void*)block);
                     s_cached -= SizeOf(i);
                 }
             }
