@@ -46,10 +46,10 @@ internal sealed record BenchReport(string Model, string Mode, Shape Image, bool 
         var rows = Ordered(profile).Select(p => (string[])
         [
             p.Node.Node.ModulePath.Length == 0 ? "(network)" : p.Node.Node.ModulePath, p.Kernel.Text, string.Join('x', p.Node.OutputShape.Span.ToArray()),
-            p.Kernel.Method == p.Kernel.Text ? "" : p.Kernel.Method, LevelName(p.Kernel.Level), p.Kernel.Parts.ToString(CultureInfo.InvariantCulture),
+            p.Kernel.Method == p.Kernel.Text ? "" : p.Kernel.Method, p.Kernel.Choice switch { null => "", "tuned" => "tuned", _ => "est." }, LevelName(p.Kernel.Level), p.Kernel.Parts.ToString(CultureInfo.InvariantCulture),
             Number(p.Node.Cost.Milliseconds!.Value, "0.000"), Number(100 * p.Node.Cost.Milliseconds!.Value / total, "0.0"), Speed(profile, p.Node), Number(100 * ShareOfLimit(profile, p.Node), "0"),
         ]).ToArray();
-        TextTable.Print(["node", "op", "output", "method", "bits", "parts", "ms", "%", "speed", "% limit"], rows, texts: 4);
+        TextTable.Print(["node", "op", "output", "method", "by", "bits", "parts", "ms", "%", "speed", "% limit"], rows, texts: 5);
         var macs = profile.Roofline.Profile.Root.Cost.Macs;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"total: {total:0.0} ms node by node, {2 * macs / total / 1e6:0} GFLOP/s, {100 * macs / total / 1e6 / machine.GigaMacsPerSecond:0} % of the multiply-add peak (multiply-adds of the definition, which Winograd does not all do)"));
@@ -126,6 +126,8 @@ internal sealed record BenchReport(string Model, string Mode, Shape Image, bool 
             ProfileJson.WriteNode(json, node);
             json.WriteString("text", kernel.Text);
             json.WriteString("method", kernel.Method);
+            if (kernel.Choice is { } choice)
+                json.WriteString("choice", choice);
             json.WriteString("instruction_level", kernel.Level.ToString());
             json.WriteNumber("parts", kernel.Parts);
             json.WriteNumber("gflops", Math.Round(node.Cost.Milliseconds is > 0 and var time ? 2 * node.Cost.Macs / time / 1e6 : 0, 2));

@@ -22,5 +22,6 @@ internal static class VerbList
         BenchVerb.Create(),
         BenchLoaderVerb.Create(),
         MachineVerb.Create(),
+        TuneVerb.Create(),
     ];
 }

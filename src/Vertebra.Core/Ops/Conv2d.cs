@@ -29,6 +29,9 @@ public abstract record ConvolutionOp : SlidingWindowOp
             DilationH = DilationH, DilationW = DilationW, Groups = Groups,
         };
 
+    /// <summary>The sizes of the convolution of x with this weight.</summary>
+    internal ConvShape SizesFor(Shape x, Shape weight) => SizesOf(x, weight[0], weight[2], weight[3]);
+
     /// <summary>Checks what does not depend on the direction: dtypes, ranks, attributes, and that groups divide both channel counts.</summary>
     private protected void Check(TensorSpec image, string imageAxes, TensorSpec weight, string weightAxes)
     {
@@ -205,7 +208,7 @@ internal sealed class PackedConvolution
 
     /// <summary>How a convolution is computed whose weight is packed for one call: a weight in training may take a faster way.</summary>
     public static ConvMethod MethodFor(Tensor weight, in ConvShape sizes, ConvUse use) =>
-        weight.RequiresGrad && Winograd.InTraining ? ConvMethods.Fastest(sizes, use, packs: true) : ConvMethod.Direct;
+        weight.RequiresGrad && Winograd.InTraining ? ConvChoice.Of(new(sizes, use, Packs: true)) : ConvMethod.Direct;
 }
 
 public static partial class TensorOps

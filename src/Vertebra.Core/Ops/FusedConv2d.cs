@@ -38,9 +38,15 @@ public sealed record FusedConv2d(ActivationOp? Activation, bool AddsResidual) : 
         Conv.Forward(sizes, inputs[0].Pointer<float>(), packed, bias, outputs[0].Pointer<float>(), FusedEpilogue.Of(Activation, AddsResidual ? inputs[^1] : null));
     }
 
-    /// <summary>The same convolution by the method that is fastest at these sizes.</summary>
-    internal FusedConv2d ByFastestMethod(Shape x, Shape weight) =>
-        this with { Method = ConvMethods.Fastest(SizesFor(x, weight), ConvUse.Forward, packs: false) };
+    /// <summary>The same convolution by the method that is fastest at these sizes, as measured on this machine if that may be and was done, else as estimated.</summary>
+    internal FusedConv2d ByFastestMethod(Shape x, Shape weight, bool usesTuned)
+    {
+        var problem = ProblemFor(x, weight);
+        return this with { Method = usesTuned ? ConvChoice.Of(problem) : ConvMethods.Fastest(problem.Shape, problem.Use, problem.Packs) };
+    }
+
+    /// <summary>What the method is chosen for.</summary>
+    internal ConvProblem ProblemFor(Shape x, Shape weight) => new(SizesFor(x, weight), ConvUse.Forward, Packs: false);
 
     /// <summary>Packs the weight for the kernels, and drops the data as stored: from then on this op alone can use it.</summary>
     internal void Pack(Shape x, Tensor weight)
@@ -51,9 +57,6 @@ public sealed record FusedConv2d(ActivationOp? Activation, bool AddsResidual) : 
 
     public override long Macs(ReadOnlySpan<TensorSpec> inputs, ReadOnlySpan<TensorSpec> outputs) =>
         outputs[0].Shape.ElementCount * inputs[1].Shape.CountBetween(1, 4);
-
-    /// <summary>The convolution that it computes.</summary>
-    internal ConvShape SizesFor(Shape x, Shape weight) => SizesOf(x, weight[0], weight[2], weight[3]);
 }
 
 /// <summary>What fused ops have in common.</summary>

@@ -34,7 +34,7 @@ public class BenchVerbTests
         using var place = new TemporaryFolder();
         var lines = CommandLine.Run(place.Path, "bench", "resnet20_cifar", "--batch", "1", "--explain").Succeeded().Split('\n');
         Assert.StartsWith("resnet20_cifar infer batch 1, 32x32, ", lines[0]);
-        Assert.Matches("^node +op +output +method +bits +parts +ms +% +speed +% limit$", lines[1]);
+        Assert.Matches("^node +op +output +method +by +bits +parts +ms +% +speed +% limit$", lines[1]);
         Assert.Matches(@"^act1 +conv 3x3 3>16 \+ Relu +1x32x32x16 +", lines[2]);
         Assert.All(lines[1..^3], line => Assert.True(line.Length <= 120, line));
         Assert.Contains("% of the multiply-add peak", lines[^3]);

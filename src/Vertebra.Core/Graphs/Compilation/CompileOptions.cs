@@ -15,6 +15,12 @@ public sealed record CompileOptions
     /// </summary>
     public bool Winograd { get; init; } = true;
 
+    /// <summary>
+    /// Choose kernels as they were measured on this machine (<c>vertebra tune</c>, <see cref="Vertebra.Kernels.Tuning"/>), where they were; else by
+    /// estimates from sizes alone, the same on every machine. What is chosen may change rounding.
+    /// </summary>
+    public bool UsesTuned { get; init; } = true;
+
     /// <summary>For how many different input shapes memory and tables are kept, at least 1; the one not used for longest goes first.</summary>
     public int KeptPlans { get; init; } = 4;
 }

@@ -17,6 +17,7 @@ public sealed class CompiledGraph
         if (options.KeptPlans < 1)
             throw new VertebraException($"CompileOptions.KeptPlans is {options.KeptPlans}; at least 1 plan must be kept");
         _keptPlans = options.KeptPlans;
+        Options = options;
         _sources = [.. source.Constants.Select(v => (new WeakReference<Tensor>(v.Data!), v.Data!.Version, v.Name))];
         Graph = Compiler.Lower(source, options);
         _plans.Add(new ExecutionPlan(Graph));
@@ -24,6 +25,9 @@ public sealed class CompiledGraph
 
     /// <summary>The graph as it runs, at the shapes it was traced with. The weights of its fused ops are held in packed form only.</summary>
     public Graph Graph { get; }
+
+    /// <summary>How it was compiled.</summary>
+    public CompileOptions Options { get; }
 
     /// <summary>Bytes of the block that holds all intermediate results, for the shapes of the last run.</summary>
     public long ArenaBytes => _plans[0].Memory.ArenaBytes;

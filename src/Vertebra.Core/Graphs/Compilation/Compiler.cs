@@ -38,7 +38,7 @@ internal static class Compiler
             var (op, own) = (node.Op, weight.Detach());
             if (op is FusedConv2d convolution)
             {
-                var chosen = options.Winograd ? convolution.ByFastestMethod(node.Inputs[0].Shape, own.Shape) : convolution;
+                var chosen = options.Winograd ? convolution.ByFastestMethod(node.Inputs[0].Shape, own.Shape, options.UsesTuned) : convolution;
                 chosen.Pack(node.Inputs[0].Shape, own);
                 op = chosen;
             }

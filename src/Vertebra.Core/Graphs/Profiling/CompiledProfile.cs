@@ -8,7 +8,8 @@ namespace Vertebra.Graphs.Profiling;
 /// <param name="Method">What computes it: <c>direct</c>, <c>Winograd F(4x4)</c>, <c>matrix product</c> ...; the op's name where there is one way only.</param>
 /// <param name="Level">Instruction level of its inner loops.</param>
 /// <param name="Parts">The most parts that it cuts its work into; with fewer parts than threads some have nothing to do.</param>
-public sealed record NodeKernel(string Text, string Method, SimdLevel Level, int Parts);
+/// <param name="Choice">Where there are several methods, how this one was found: <c>tuned</c> (measured on this machine) or <c>estimated</c>; else null.</param>
+public sealed record NodeKernel(string Text, string Method, SimdLevel Level, int Parts, string? Choice = null);
 
 /// <summary>A compiled graph, node by node: what was chosen for each, how long it takes in the compiled plan, and what the machine could do.</summary>
 public sealed class CompiledProfile
@@ -41,7 +42,7 @@ public sealed class CompiledProfile
             {
                 var parts = watch.TakeParts();
                 if (index >= 0)
-                    kernels[index] = KernelOf(compiled.Graph.Nodes[index], parts);
+                    kernels[index] = KernelOf(compiled.Graph.Nodes[index], compiled.Options, parts);
             });
         }
         finally
@@ -51,13 +52,13 @@ public sealed class CompiledProfile
         return new(new Roofline(GraphProfile.Measure(compiled, inputs), MachineSpeed.Measure()), kernels);
     }
 
-    private static NodeKernel KernelOf(Node node, int parts)
+    private static NodeKernel KernelOf(Node node, CompileOptions options, int parts)
     {
         switch (node.Op)
         {
             case FusedConv2d op:
                 var sizes = op.SizesFor(node.Inputs[0].Shape, node.Inputs[1].Shape);
-                return new(TextOf(sizes) + Epilogue(op.Activation, op.AddsResidual), ConvNames.Of(sizes, op.Method), ConvPacking.LevelFor(sizes.IsDepthwise ? sizes.C : sizes.GroupOC), parts);
+                return new(TextOf(sizes) + Epilogue(op.Activation, op.AddsResidual), ConvNames.Of(sizes, op.Method), ConvPacking.LevelFor(sizes.IsDepthwise ? sizes.C : sizes.GroupOC), parts, ChoiceOf(op.ProblemFor(node.Inputs[0].Shape, node.Inputs[1].Shape), options));
             case FusedLinear op:
                 var weight = node.Inputs[1].Shape;
                 return new($"linear {weight[1]}>{weight[0]}" + Epilogue(op.Activation, op.AddsResidual), FusedLinear.ReadsStored(node.Inputs[0].Shape) ? "dot products" : "matrix product", Simd.Level, parts);
@@ -65,6 +66,10 @@ public sealed class CompiledProfile
                 return new(node.Op.Name, node.Op.Name, Simd.Level, parts);
         }
     }
+
+    private static string? ChoiceOf(in ConvProblem problem, CompileOptions options) =>
+        !options.Winograd || !ConvMethods.HasWinograd(problem.Shape) ? null
+        : options.UsesTuned && ConvChoice.Tuned(problem) is not null ? "tuned" : "estimated";
 
     private static string TextOf(in ConvShape sizes)
     {
