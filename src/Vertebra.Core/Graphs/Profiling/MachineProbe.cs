@@ -21,8 +21,20 @@ public static class MachineProbe
         return new(Processor.Name, Environment.ProcessorCount, Simd.Level, Processor.Caches, SpeedProbe.CyclesPerSecond(Long) / 1e9, one, threads == 1 ? one : MeasureWith(threads));
     }
 
-    /// <summary>Fused multiply-adds in registers: 10⁹ floating-point operations a second, two for each lane.</summary>
-    public static double MultiplyAddGigaFlops(int threads) => SpeedProbe.FlopsPerSecond(threads, Long) / 1e9;
+    /// <summary>
+    /// Fused multiply-adds in registers: 10⁹ floating-point operations a second, two for each lane. Where several threads stay far
+    /// below as many times one, which they do when others use the processors too, they get five more trials.
+    /// </summary>
+    public static double MultiplyAddGigaFlops(int threads)
+    {
+        const int Trials = 5;
+        const double Near = 0.97;
+        var best = SpeedProbe.FlopsPerSecond(threads, Long);
+        var apart = threads == 1 ? best : threads * SpeedProbe.FlopsPerSecond(1, Long);
+        for (var i = 0; i < Trials && best < Near * apart; i++)
+            best = Math.Max(best, SpeedProbe.FlopsPerSecond(threads, Long));
+        return best / 1e9;
+    }
 
     /// <summary>Bandwidth of memory that no cache holds.</summary>
     public static Bandwidth Memory(int threads)
