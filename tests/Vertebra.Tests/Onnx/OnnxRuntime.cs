@@ -132,3 +132,10 @@ public sealed class SharedOnnxRuntimeFactAttribute : FactAttribute
 {
     public SharedOnnxRuntimeFactAttribute() => Skip = OnnxRuntime.Unavailable ?? (SharedData.Root is null ? SharedData.Missing : null);
 }
+
+/// <summary>A fact that takes an hour: it runs with <c>VERTEBRA_FULL_SWEEP=1</c> only, and is skipped, saying so, otherwise.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class FullSweepFactAttribute : FactAttribute
+{
+    public FullSweepFactAttribute() => Skip = OnnxRuntime.Unavailable ?? (OnnxZoo.IsFullSweep ? null : "takes an hour: runs with VERTEBRA_FULL_SWEEP=1");
+}
