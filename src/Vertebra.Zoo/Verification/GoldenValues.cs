@@ -1,4 +1,5 @@
 using System.Text;
+using Vertebra.Kernels;
 
 namespace Vertebra.Zoo.Verification;
 
@@ -73,7 +74,7 @@ public static class GoldenValues
             var rule = RuleOf(entry);
             if (rule == FillRule.Keep)
                 continue;
-            Fill(entry.Tensor.AsSpan<float>(), entry.Name, entry.Tensor.Shape, rule);
+            FillPieces(entry, rule);
             if (exponents.TryGetValue(entry.Name, out var exponent))
             {
                 foreach (ref var value in entry.Tensor.AsSpan<float>())
@@ -84,8 +85,25 @@ public static class GoldenValues
         }
     }
 
-    /// <summary>Fills one tensor; <paramref name="values"/> are its elements, row-major.</summary>
-    internal static void Fill(Span<float> values, string name, Shape shape, FillRule rule)
+    // A number depends on its position alone, so threads share the work.
+    private static void FillPieces(StateEntry entry, FillRule rule)
+    {
+        const int Piece = 1 << 16;
+        var count = entry.Tensor.ElementCount;
+        Workers.Run((int)((count + Piece - 1) / Piece), part =>
+        {
+            var first = part * Piece;
+            Fill(entry.Tensor.AsSpan<float>().Slice(first, (int)Math.Min(Piece, count - first)), entry.Name, entry.Tensor.Shape, rule, first);
+        });
+    }
+
+    /// <summary>Fills a tensor, or a piece of it.</summary>
+    /// <param name="values">The elements, row-major.</param>
+    /// <param name="name">Name of the tensor.</param>
+    /// <param name="shape">Shape of the tensor.</param>
+    /// <param name="rule">How.</param>
+    /// <param name="first">Position in the tensor of the first of the values.</param>
+    internal static void Fill(Span<float> values, string name, Shape shape, FillRule rule, long first = 0)
     {
         var seed = Seed(name);
         var fanIn = shape.CountBetween(Math.Min(1, shape.Rank), shape.Rank);
@@ -94,9 +112,9 @@ public static class GoldenValues
         {
             values[i] = rule switch
             {
-                FillRule.Scale => Unit(seed, i) + 0.5f,
-                FillRule.Temperature => (Unit(seed, i) * 2f) + 1f,
-                _ => Centred(seed, i) * scale,
+                FillRule.Scale => Unit(seed, first + i) + 0.5f,
+                FillRule.Temperature => (Unit(seed, first + i) * 2f) + 1f,
+                _ => Centred(seed, first + i) * scale,
             };
         }
     }
