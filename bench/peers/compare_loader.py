@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Alternates `vertebra bench-loader` with torchvision's loader on one folder and prints a table of medians and their ratio.
 
-    bench/peers/compare_loader.py DIR [--rounds 3] [--threads 2] [--markdown FILE]
+    bench/peers/compare_loader.py DIR [--rounds 3] [--threads 2] [--epochs 3] [--markdown FILE] [--csv FILE]
 
 DIR has one folder a class, as bench/peers/make_photos.py makes it. Both take the same images, crops, sizes and batches of
 64; ours gets as many threads as the peer has workers.
@@ -28,8 +28,10 @@ def main():
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--vertebra", default=VERTEBRA, help="command of ours")
     parser.add_argument("--markdown", help="write the table here too")
+    parser.add_argument("--csv", help="write it here as comma-separated values")
     arguments = parser.parse_args()
     common = ["--batch-size", "64", "--epochs", str(arguments.epochs)]
+    values = ["pipeline,workers,rounds,torchvision_samples_per_sec,samples_per_sec,mb_per_sec,speedup"]
     lines = ["| pipeline | rounds | torchvision, images/s | here, images/s | here, MB/s | times as fast |", "|---|---|---|---|---|---|"]
     for mode in ("train", "eval"):
         ours, theirs, megabytes = [], [], []
@@ -40,12 +42,14 @@ def main():
             megabytes.append(result["mb_per_second"])
             print(f"{mode}: torchvision {theirs[-1]:.0f}, here {ours[-1]:.0f} images/s", flush=True)
         a, b = statistics.median(theirs), statistics.median(ours)
+        values.append(f"{mode},{arguments.threads},{arguments.rounds},{a:.1f},{b:.1f},{statistics.median(megabytes):.1f},{b / a:.3f}")
         lines.append(f"| {mode} | {arguments.rounds} | {a:.0f} | {b:.0f} | {statistics.median(megabytes):.0f} | {b / a:.2f} |")
     table = "\n".join(lines)
     print(table)
-    if arguments.markdown:
-        with open(arguments.markdown, "w") as file:
-            file.write(table + "\n")
+    for path, text in ((arguments.markdown, table), (arguments.csv, "\n".join(values))):
+        if path:
+            with open(path, "w") as file:
+                file.write(text + "\n")
 
 
 if __name__ == "__main__":
