@@ -25,6 +25,35 @@ internal static partial class OnnxOps
     // Weights are [O, I / groups, KH, KW] here and there.
     private static IEnumerable<string> ConvolutionOperands(Node node, OnnxEmitter e) => [e.Image(node.Inputs[0]), .. node.Inputs.Skip(1).Select(e.Plain)];
 
+    // A Conv has the same weights for all images. Here the kernels of each become a matrix, and the pixels under each place of a kernel a column.
+    private static void PerImageConvolution(Node node, OnnxEmitter e)
+    {
+        var (op, weight, output) = ((PerImageConv2d)node.Op, node.Inputs[1], node.Outputs[0]);
+        var (filters, taps) = (weight.Shape[1] / op.Groups, weight.Shape.CountBetween(2, 5));
+        var pixels = PixelsUnderTaps(op, node, e);
+        var columns = e.Step("Reshape", [pixels, e.Int64(0, op.Groups, taps, -1)]);
+        var kernels = e.Step("Reshape", [e.Plain(weight), e.Int64(0, op.Groups, filters, taps)]);
+        var shape = e.IsOpen(output, 1) || e.IsOpen(output, 2)
+            ? e.Step("Concat", [e.Int64(0, output.Shape[3]), e.Step("Slice", [e.Step("Shape", [pixels]), e.Int64(2), e.Int64(4)])], ("axis", 0))
+            : e.Int64(0, output.Shape[3], output.Shape[1], output.Shape[2]);
+        e.Result("Reshape", ImageOrder, [e.Step("MatMul", [kernels, columns]), shape]);
+    }
+
+    // [N, C · KH · KW, OH, OW]: a depthwise convolution by kernels that pick one pixel each, which stand in the file once and not for every channel.
+    private static string PixelsUnderTaps(PerImageConv2d op, Node node, OnnxEmitter e)
+    {
+        var (x, weight) = (node.Inputs[0], node.Inputs[1].Shape);
+        if (weight[3] == 1 && weight[4] == 1 && op is { StrideH: 1, StrideW: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 })
+            return e.Image(x);
+        var taps = weight[3] * weight[4];
+        var picks = new float[taps * taps];
+        for (var tap = 0; tap < taps; tap++)
+            picks[(tap * taps) + tap] = 1;
+        var table = Tensor.From(picks, [taps, 1, weight[3], weight[4]]);
+        return e.Step("Conv", [e.Image(x), e.Step("Tile", [e.Table(table, "picks"), e.Int64(x.Shape[3], 1, 1, 1)])],
+            ConvolutionAttributes(new Conv2d { Stride = op.Stride, Padding = op.Padding, Dilation = op.Dilation, Groups = x.Shape[3] }, table.Shape));
+    }
+
     private static (string, object)[] ConvolutionAttributes(ConvolutionOp op, Shape weight) =>
     [
         ("kernel_shape", Longs(weight[2], weight[3])), ("strides", Longs(op.StrideH, op.StrideW)), ("pads", Pads(op)),

@@ -111,6 +111,7 @@ internal static partial class OnnxOps
         // Images
         [typeof(Conv2d)] = Convolution,
         [typeof(ConvTranspose2d)] = TransposedConvolution,
+        [typeof(PerImageConv2d)] = PerImageConvolution,
         [typeof(MaxPool2d)] = MaxPool,
         [typeof(AvgPool2d)] = AveragePool,
         [typeof(AdaptiveAvgPool2d)] = AdaptiveAveragePool,

@@ -66,12 +66,8 @@ internal sealed class ConditionalConv2d : Module
     public Tensor Forward(Tensor x, Tensor routing)
     {
         using var scope = Enter();
-        var (n, h, w, c) = (x.Shape[0], x.Shape[1], x.Shape[2], x.Shape[3]);
-        var kernels = routing.MatMul(_weight).Reshape([n * _outChannels, _groupWidth, _kernel, _kernel]);
-        // One grouped convolution for the whole batch: the images lie side by side in the channels.
-        var wide = x.Permute([1, 2, 0, 3]).Reshape([1, h, w, n * c]);
-        var y = wide.Conv2d(kernels, stride: _stride, padding: _padding.For(wide.Shape, _kernel, _stride, _dilation), dilation: _dilation, groups: _groups * n);
-        return y.Reshape([y.Shape[1], y.Shape[2], n, _outChannels]).Permute([2, 0, 1, 3]);
+        var kernels = routing.MatMul(_weight).Reshape([x.Shape[0], _outChannels, _groupWidth, _kernel, _kernel]);
+        return x.PerImageConv2d(kernels, _stride, _padding.For(x.Shape, _kernel, _stride, _dilation), _dilation, _groups);
     }
 
     protected override Tensor OnForward(Tensor x) => throw new VertebraException("a conditional convolution needs the routing of its block");

@@ -2,7 +2,7 @@ using Vertebra.Ops;
 
 namespace Vertebra.Tests.Cases;
 
-/// <summary>Convolution, transposed convolution and the weight gradient.</summary>
+/// <summary>Convolution, transposed convolution, the weight gradient, and the convolution by kernels for each image.</summary>
 public sealed class ConvCases : IOpCases
 {
     // Image [N, H, W, C], output channels, kernel, stride, padding, dilation, groups.
@@ -44,6 +44,18 @@ public sealed class ConvCases : IOpCases
         }
         foreach (var c in Cases([0, 4, 4, 2], 3, 3, new() { Padding = 1 }))
             yield return c;
+        foreach (var (x, outputs, kernel, stride, padding, dilation, groups) in Geometries.Where((_, i) => i is 0 or 1 or 3 or 4 or 7 or 9 or >= 11))
+            yield return PerImage([3, x[1], x[2], x[3]], outputs, kernel, new() { Stride = stride, Padding = padding, Dilation = dilation, Groups = groups });
+    }
+
+    private static OpCase PerImage(Shape x, int outputs, Size2d kernel, PerImageConv2d op)
+    {
+        Shape weight = [x[0], outputs, x[3] / op.Groups, kernel.H, kernel.W];
+        var one = new Conv2d { Stride = op.Stride, Padding = op.Padding, Dilation = op.Dilation, Groups = op.Groups };
+        var (image, filters) = (OpCases.Uniform(x, 1), OpCases.Uniform(weight, 2));
+        var y = op.Infer([image.Spec, filters.Spec])[0].Shape;
+        return new(op, [image, filters], v => [[.. v[0].Chunk(v[0].Length / x[0]).Zip(v[1].Chunk(v[1].Length / x[0])).SelectMany(each => Convolve(
+            one, each.First, [1, .. x.Span[1..]], each.Second, weight.Span[1..].ToArray(), null, [1, .. y.Span[1..]]))]]) { CheckSecondDerivative = x.ElementCount < 120 };
     }
 
     private static IEnumerable<OpCase> Cases(Shape x, int outputs, Size2d kernel, Conv2d op)

@@ -34,6 +34,7 @@ public class OnnxOpenSizeTests
     [InlineData("resnet10t")]
     [InlineData("seresnext26d_32x4d")]
     [InlineData("resnetv2_50x1_bit")]
+    [InlineData("efficientnet_cc_b0_4e")]
     public void Networks_of_the_zoo_run_at_other_batches_and_sizes(string name)
     {
         var network = Models.Create(name, new() { NumClasses = 10 });

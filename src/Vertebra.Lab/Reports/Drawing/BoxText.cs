@@ -34,6 +34,7 @@ internal sealed class BoxText(IReadOnlyDictionary<string, string> moduleTypes)
         return node.Op switch
         {
             Conv2d op => $"conv {inputs[1].Shape[2]}×{inputs[1].Shape[3]}{Stride(op)}{Dilation(op)}{Groups(op, inputs)}, {inputs[0].Shape[-1]}→{inputs[1].Shape[0]}",
+            PerImageConv2d op => $"conv per image {inputs[1].Shape[3]}×{inputs[1].Shape[4]}{Stride(op)}{Dilation(op)}, {inputs[0].Shape[-1]}→{inputs[1].Shape[1]}",
             ConvTranspose2d op => $"conv transposed {inputs[1].Shape[2]}×{inputs[1].Shape[3]}{Stride(op)}, {inputs[0].Shape[-1]}→{node.Outputs[0].Shape[-1]}",
             MaxPool2d op => $"max pool {op.KernelH}×{op.KernelW}{Stride(op)}",
             AvgPool2d op => $"average pool {op.KernelH}×{op.KernelW}{Stride(op)}",

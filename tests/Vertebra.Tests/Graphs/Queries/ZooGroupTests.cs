@@ -42,6 +42,7 @@ public class ZooGroupTests
     [InlineData("resnetv2_50x1_bit", false)] // all its channels share statistics, in norms or in standardised kernels
     [InlineData("resnetv2_50d_evos")]
     [InlineData("resnetv2_50d_frn")]
+    [InlineData("efficientnet_cc_b0_4e")]
     public void Outputs_stay_when_elements_change_places_or_zeros_go(string name, bool hasZeroInvariant = true)
     {
         Module network;

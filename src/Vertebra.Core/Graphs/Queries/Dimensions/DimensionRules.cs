@@ -47,6 +47,7 @@ internal static class DimensionRules
         [typeof(Attention)] = new AttentionRule(),
         [typeof(Conv2d)] = new ConvolutionRule(),
         [typeof(ConvTranspose2d)] = new TransposedConvolutionRule(),
+        [typeof(PerImageConv2d)] = new PerImageConvolutionRule(),
         [typeof(MaxPool2d)] = new WindowRule(),
         [typeof(AvgPool2d)] = new WindowRule(),
         [typeof(AdaptiveMaxPool2d)] = new WindowRule(),

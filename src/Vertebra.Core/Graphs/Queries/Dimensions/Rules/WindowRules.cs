@@ -79,6 +79,31 @@ internal sealed class TransposedConvolutionRule : DimensionRule
     }
 }
 
+/// <summary>A convolution of x [N, H, W, groups·in] by kernels for each image, weight [N, groups·out, in, KH, KW], which gives [N, OH, OW, groups·out].</summary>
+internal sealed class PerImageConvolutionRule : DimensionRule
+{
+    public override void Relate(Op op, NodeDimensions node)
+    {
+        var groups = node.Attribute("groups", ((PerImageConv2d)op).Groups);
+        var perGroup = new Dimension(node.Operand(1, 1).Size / groups.Size);
+        node.Tie(node.Operand(1, 1), Extent.Product(groups, perGroup));
+        node.Tie(node.Operand(1, 1), node.Result(0, 3));
+        node.Tie(Extent.Product(groups, node.Operand(1, 2)), node.Operand(0, 3));
+        node.Contract(node.Operand(1, 2), new Place(0, 3), new Place(1, 2));
+        node.Tie(node.Operand(0, 0), node.Result(0, 0));
+        node.Tie(node.Operand(1, 0), node.Result(0, 0));
+        node.Fix(node.Operand(1, 3), "it is the height of a kernel");
+        node.Fix(node.Operand(1, 4), "it is the width of a kernel");
+        WindowRules.FixImageAxis(node, 1);
+        WindowRules.FixImageAxis(node, 2);
+    }
+
+    public override Op Resized(Op op, ResizedNode node) => (PerImageConv2d)op with { Groups = node.Attribute("groups") };
+
+    public override bool IsZero(Op op, int result, int axis, ZeroQuery query) =>
+        axis == 3 && (query.Zero(1, 1) || (query.IsIn("groups") && query.Zero(0, 3)));
+}
+
 /// <summary>Pooling and resampling of [N, H, W, C]: each channel for itself.</summary>
 internal sealed class WindowRule : DimensionRule
 {
