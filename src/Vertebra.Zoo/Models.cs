@@ -6,123 +6,119 @@ namespace Vertebra.Zoo;
 /// <summary>The registry: every network by the name the field uses.</summary>
 public static class Models
 {
-    /// <summary>Adding a family is adding its line here.</summary>
-    private static readonly Family[] s_families =
+    /// <summary>Adding a family is adding its line here: its name, and where it is made when it is first asked for, since making all takes longer than running a small network.</summary>
+    private static readonly FamilyEntry[] s_families =
     [
-        ResNet.Family,
-        ResNetV2.Family,
-        VisionTransformer.Family,
-        RelativeVisionTransformer.Family,
-        Deit.Family,
-        Beit.Family,
-        Eva.Family,
-        Cait.Family,
-        Volo.Family,
-        Tnt.Family,
-        Pit.Family,
-        ConVit.Family,
-        CrossVit.Family,
-        Xcit.Family,
-        MlpMixer.Family,
-        EfficientNet.Family,
-        MobileNetV3.Family,
-        ReXNet.Family,
-        GhostNet.Family,
-        CifarResNet.Family,
-        WideResNet.Family,
-        InstanceBatchNets.Family,
-        HarDNet.Family,
-        VanillaNet.Family,
-        SearchedNets.Proxyless,
-        SearchedNets.OnceForAll,
-        MetaFormer.Family,
-        ConvNeXt.Family,
-        CspNet.Family,
-        NfNet.Family,
-        Vgg.Family,
-        Dla.Family,
-        Dpn.Family,
-        SelecSls.Family,
-        VovNet.Family,
-        ResNetRelatives.Res2Net,
-        ResNetRelatives.ResNeSt,
-        ResNetRelatives.SKNet,
-        ByobNet.Family,
-        RepGhostNet.Family,
-        HighResolutionNet.Family,
-        LegacySENet.Family,
-        InceptionPlans.Family,
-        StarNet.Family,
-        Xception.Family,
-        AlignedXception.Family,
-        HgNet.Family,
-        ConvMixer.Family,
-        MaxxVit.Family,
-        SwinTransformer.Family,
-        SwinTransformerV2.Family,
-        SwinTransformerV2Cr.Family,
-        Twins.Family,
-        DaVit.Family,
-        FasterNet.Family,
-        MambaOut.Family,
-        Hiera.Family,
-        Nest.Family,
-        Visformer.Family,
-        PyramidVisionTransformerV2.Family,
-        InceptionNeXt.Family,
-        DenseNet.Family,
-        RegNet.Family,
-        NasNet.Family,
-        TResNet.Family,
-        RdNet.Family,
-        AlexNet.Family,
-        SqueezeNet.Family,
-        GoogLeNet.Family,
-        ShuffleNetV2.Family,
-        TorchvisionMnasNet.Family,
-        FastVit.Family,
-        Levit.Family,
-        EfficientVit.Family,
-        EfficientVitMsra.Family,
-        EfficientFormer.Family,
-        EfficientFormerV2.Family,
-        TinyVit.Family,
-        EdgeNeXt.Family,
-        RepVit.Family,
-        Coat.Family,
-        FocalNet.Family,
-        MultiScaleVit.Family,
-        GlobalContextVit.Family,
-        NextVit.Family,
-        ShVit.Family,
-        SwiftFormer.Family,
-        Sequencer2d.Family,
-        PyramidVisionTransformer.Family,
+        new("resnet", () => ResNet.Family),
+        new("resnetv2", () => ResNetV2.Family),
+        new("vit", () => VisionTransformer.Family),
+        new("vit_relpos", () => RelativeVisionTransformer.Family),
+        new("deit", () => Deit.Family),
+        new("beit", () => Beit.Family),
+        new("eva", () => Eva.Family),
+        new("cait", () => Cait.Family),
+        new("volo", () => Volo.Family),
+        new("tnt", () => Tnt.Family),
+        new("pit", () => Pit.Family),
+        new("convit", () => ConVit.Family),
+        new("crossvit", () => CrossVit.Family),
+        new("xcit", () => Xcit.Family),
+        new("mlp_mixer", () => MlpMixer.Family),
+        new("efficientnet", () => EfficientNet.Family),
+        new("mobilenetv3", () => MobileNetV3.Family),
+        new("rexnet", () => ReXNet.Family),
+        new("ghostnet", () => GhostNet.Family),
+        new("cifar_resnet", () => CifarResNet.Family),
+        new("cifar_wide_resnet", () => WideResNet.Family),
+        new("ibnnet", () => InstanceBatchNets.Family),
+        new("hardnet", () => HarDNet.Family),
+        new("vanillanet", () => VanillaNet.Family),
+        new("proxylessnas", () => SearchedNets.Proxyless),
+        new("once_for_all", () => SearchedNets.OnceForAll),
+        new("metaformer", () => MetaFormer.Family),
+        new("convnext", () => ConvNeXt.Family),
+        new("cspnet", () => CspNet.Family),
+        new("nfnet", () => NfNet.Family),
+        new("vgg", () => Vgg.Family),
+        new("dla", () => Dla.Family),
+        new("dpn", () => Dpn.Family),
+        new("selecsls", () => SelecSls.Family),
+        new("vovnet", () => VovNet.Family),
+        new("res2net", () => ResNetRelatives.Res2Net),
+        new("resnest", () => ResNetRelatives.ResNeSt),
+        new("sknet", () => ResNetRelatives.SKNet),
+        new("byobnet", () => ByobNet.Family),
+        new("repghostnet", () => RepGhostNet.Family),
+        new("hrnet", () => HighResolutionNet.Family),
+        new("legacy_senet", () => LegacySENet.Family),
+        new("inception", () => InceptionPlans.Family),
+        new("starnet", () => StarNet.Family),
+        new("xception", () => Xception.Family),
+        new("aligned_xception", () => AlignedXception.Family),
+        new("hgnet", () => HgNet.Family),
+        new("convmixer", () => ConvMixer.Family),
+        new("maxxvit", () => MaxxVit.Family),
+        new("swin", () => SwinTransformer.Family),
+        new("swin_v2", () => SwinTransformerV2.Family),
+        new("swin_v2_cr", () => SwinTransformerV2Cr.Family),
+        new("twins", () => Twins.Family),
+        new("davit", () => DaVit.Family),
+        new("fasternet", () => FasterNet.Family),
+        new("mambaout", () => MambaOut.Family),
+        new("hiera", () => Hiera.Family),
+        new("nest", () => Nest.Family),
+        new("visformer", () => Visformer.Family),
+        new("pvt_v2", () => PyramidVisionTransformerV2.Family),
+        new("inception_next", () => InceptionNeXt.Family),
+        new("densenet", () => DenseNet.Family),
+        new("regnet", () => RegNet.Family),
+        new("nasnet", () => NasNet.Family),
+        new("tresnet", () => TResNet.Family),
+        new("rdnet", () => RdNet.Family),
+        new("alexnet", () => AlexNet.Family),
+        new("squeezenet", () => SqueezeNet.Family),
+        new("googlenet", () => GoogLeNet.Family),
+        new("shufflenet_v2", () => ShuffleNetV2.Family),
+        new("torchvision_mnasnet", () => TorchvisionMnasNet.Family),
+        new("fastvit", () => FastVit.Family),
+        new("levit", () => Levit.Family),
+        new("efficientvit", () => EfficientVit.Family),
+        new("efficientvit_msra", () => EfficientVitMsra.Family),
+        new("efficientformer", () => EfficientFormer.Family),
+        new("efficientformer_v2", () => EfficientFormerV2.Family),
+        new("tiny_vit", () => TinyVit.Family),
+        new("edgenext", () => EdgeNeXt.Family),
+        new("repvit", () => RepVit.Family),
+        new("coat", () => Coat.Family),
+        new("focalnet", () => FocalNet.Family),
+        new("mvitv2", () => MultiScaleVit.Family),
+        new("gcvit", () => GlobalContextVit.Family),
+        new("nextvit", () => NextVit.Family),
+        new("shvit", () => ShVit.Family),
+        new("swiftformer", () => SwiftFormer.Family),
+        new("sequencer", () => Sequencer2d.Family),
+        new("pvt", () => PyramidVisionTransformer.Family),
     ];
 
-    private static readonly Dictionary<string, ModelInfo> s_models = s_families.SelectMany(f => f.Models).ToDictionary(m => m.Name, StringComparer.Ordinal);
-
-    private static readonly Dictionary<string, string> s_aliases = s_families.SelectMany(f => f.Aliases).ToDictionary(StringComparer.Ordinal);
-
-    public static IReadOnlyList<Family> Families => s_families;
+    public static IReadOnlyList<Family> Families => [.. s_families.Select(f => f.Make())];
 
     /// <summary>The networks whose name fits a pattern of <c>*</c> and <c>?</c>, by family and in the order of its table; all of them without a pattern.</summary>
     public static IReadOnlyList<ModelInfo> List(string pattern = "*") =>
-        [.. s_families.SelectMany(f => f.Models).Where(m => FileSystemName.MatchesSimpleExpression(pattern, m.Name))];
+        [.. s_families.SelectMany(f => f.Make().Models).Where(m => FileSystemName.MatchesSimpleExpression(pattern, m.Name))];
 
     /// <summary>Looks a network up.</summary>
     /// <param name="name">A name, <c>name.tag</c>, or a former name that still has an alias.</param>
     /// <exception cref="VertebraException">There is none; the message gives the nearest names.</exception>
     public static (ModelInfo Model, PretrainedConfig Config) Find(string name)
     {
-        if (TryFind(name) is { } model)
-            return (model, model.ConfigOf(TagOf(Resolve(name))));
-        var nearest = NearestNames.Find(BaseOf(name), s_models.Keys);
+        if (Look(name) is var (model, tag))
+            return (model, model.ConfigOf(tag));
+        var nearest = NearestNames.Find(Split(name).Base, List().Select(m => m.Name));
         throw new VertebraException($"no model is named '{name}'; {(nearest.Count == 0 ? "list them with Models.List or `vertebra models`" : $"the nearest are {string.Join(", ", nearest)}")}");
     }
 
     /// <summary>The network of a name, <c>name.tag</c> or alias; null if there is none. The tag is not looked at.</summary>
-    public static ModelInfo? TryFind(string name) => s_models.GetValueOrDefault(BaseOf(Resolve(name)));
+    public static ModelInfo? TryFind(string name) => Look(name)?.Model;
 
     /// <summary>
     /// Builds a network in evaluation mode with freshly initialised weights. Inside <see cref="Nn.Construction.Meta"/> it has
@@ -146,9 +142,27 @@ public static class Models
     /// <exception cref="VertebraException">There is no such network, nothing is published for it, the weights cannot be had, or they do not fit.</exception>
     public static Backbone CreatePretrained(string name, ModelOptions? options = null) => Weights.Pretrained.Create(name, options);
 
-    private static string Resolve(string name) => s_aliases.GetValueOrDefault(name, name);
+    private static (ModelInfo Model, string Tag)? Look(string name)
+    {
+        var (start, tag) = Split(name);
+        foreach (var entry in InOrderOfLikeness(start))
+        {
+            var family = entry.Make();
+            if (family.Aliases.TryGetValue(name, out var current))
+                return Look(current);
+            foreach (var model in family.Models)
+            {
+                if (model.Name == start)
+                    return (model, tag);
+            }
+        }
+        return null;
+    }
 
-    private static string BaseOf(string name) => name.Split('.', 2)[0];
+    // Most networks are called after their family, so that few others are made to find one.
+    private static IOrderedEnumerable<FamilyEntry> InOrderOfLikeness(string name) => s_families.OrderByDescending(f => f.Name.AsSpan().CommonPrefixLength(name));
 
-    private static string TagOf(string name) => name.Contains('.') ? name.Split('.', 2)[1] : "";
+    private static (string Base, string Tag) Split(string name) => name.IndexOf('.') is >= 0 and var dot ? (name[..dot], name[(dot + 1)..]) : (name, "");
+
+    private readonly record struct FamilyEntry(string Name, Func<Family> Make);
 }

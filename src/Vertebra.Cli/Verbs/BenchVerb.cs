@@ -30,9 +30,10 @@ internal static class BenchVerb
         var explain = new Option<bool>("--explain") { Description = "tell for every node of the compiled graph how it is computed, its time, and how close to this machine's limit that is; with --mode train the time by kind of op" };
         var sort = new Option<string>("--sort") { Description = "order of what --explain tells: as the nodes run, or the slowest first", DefaultValueFactory = _ => "order" };
         sort.AcceptOnlyFromAmong("order", "time");
+        var cold = new Option<bool>("--cold") { Description = "instead of steps: the time from the start of this process to the first logits of one image, by phase" };
         var json = new Option<bool>("--json") { Description = "print one JSON line" };
         var command = new Command("bench",
-            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, explain, sort, json };
+            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, explain, sort, cold, json };
         command.SetAction(parsed =>
         {
             var (images, count) = (parsed.GetValue(batch), parsed.GetValue(threads) ?? Environment.ProcessorCount);
@@ -42,6 +43,13 @@ internal static class BenchVerb
                 throw new VertebraException($"--threads is {count}; it must be 1 to 1024");
             Workers.Count = count;
             var name = parsed.GetValue(model)!;
+            if (parsed.GetValue(cold))
+            {
+                if (parsed.GetValue(mode) == "train" || parsed.GetValue(explain) || parsed.GetResult(batch) is { Implicit: false })
+                    throw new VertebraException("--cold is the time to the first logits of one image: --mode train, --explain and --batch have no part in it");
+                ColdStart.Measure(name, parsed.GetValue(size)).Print(parsed.GetValue(json));
+                return Host.Success;
+            }
             var input = Models.Find(name).Config.InputSize;
             var image = RandomImages([images, parsed.GetValue(size) ?? input.Height, parsed.GetValue(size) ?? input.Width, input.Channels]);
             var report = new BenchReport(name, parsed.GetValue(mode)!, image.Shape, parsed.GetValue(sort) == "time");

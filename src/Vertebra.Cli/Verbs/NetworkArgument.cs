@@ -56,6 +56,7 @@ internal sealed class NetworkArgument
     /// <exception cref="VertebraException">There is neither such a file nor such a network.</exception>
     public LoadedNetwork Load(ParseResult parsed)
     {
+        WarmUp.Begin();
         SetThreads(parsed);
         var path = parsed.GetRequiredValue(_paths[0]);
         var source = Find(parsed, path);

@@ -13,33 +13,22 @@ public static class Init
     public static Initialiser Constant(float value) => (parameter, _) => parameter.AsSpan<float>().Fill(value);
 
     /// <summary>Uniform in [-<paramref name="bound"/>, <paramref name="bound"/>).</summary>
-    public static Initialiser Uniform(float bound) => (parameter, random) =>
-    {
-        var values = parameter.AsSpan<float>();
-        for (var i = 0; i < values.Length; i++)
-            values[i] = ((2 * random.Uniform((ulong)i)) - 1) * bound;
-    };
+    public static Initialiser Uniform(float bound) => (parameter, random) => random.FillUniform(parameter.AsSpan<float>(), bound);
 
     /// <summary>Normal with mean 0.</summary>
-    public static Initialiser Normal(float deviation) => (parameter, random) =>
-    {
-        var values = parameter.AsSpan<float>();
-        random.FillNormal(values);
-        foreach (ref var value in values)
-            value *= deviation;
-    };
+    public static Initialiser Normal(float deviation) => (parameter, random) => random.FillNormal(parameter.AsSpan<float>(), deviation);
 
     /// <summary>Normal with mean 0, drawn again until within two deviations (timm's trunc_normal_ for small deviations).</summary>
     public static Initialiser TruncatedNormal(float deviation) => (parameter, random) =>
     {
         var values = parameter.AsSpan<float>();
+        random.FillNormal(values);
         var count = (ulong)values.Length;
         for (var i = 0; i < values.Length; i++)
         {
-            var value = random.Normal((ulong)i);
-            for (ulong attempt = 1; MathF.Abs(value) > 2; attempt++)
-                value = random.Normal((ulong)i + (attempt * count));
-            values[i] = value * deviation;
+            for (ulong attempt = 1; MathF.Abs(values[i]) > 2; attempt++)
+                values[i] = random.Normal((ulong)i + (attempt * count));
+            values[i] *= deviation;
         }
     };
 

@@ -6,10 +6,15 @@ namespace Vertebra;
 /// </summary>
 public readonly struct Philox(ulong seed, ulong stream)
 {
-    private const uint Multiplier0 = 0xD2511F53;
-    private const uint Multiplier1 = 0xCD9E8D57;
-    private const uint Weyl0 = 0x9E3779B9;
-    private const uint Weyl1 = 0xBB67AE85;
+    internal const uint Multiplier0 = 0xD2511F53;
+    internal const uint Multiplier1 = 0xCD9E8D57;
+    internal const uint Weyl0 = 0x9E3779B9;
+    internal const uint Weyl1 = 0xBB67AE85;
+    internal const int Rounds = 10;
+
+    internal ulong Seed => seed;
+
+    internal ulong Stream => stream;
 
     /// <summary>The four 32-bit words at a position.</summary>
     public (uint A, uint B, uint C, uint D) Block(ulong position)
@@ -17,7 +22,7 @@ public readonly struct Philox(ulong seed, ulong stream)
         var (c0, c1) = ((uint)position, (uint)(position >> 32));
         var (c2, c3) = ((uint)stream, (uint)(stream >> 32));
         var (k0, k1) = ((uint)seed, (uint)(seed >> 32));
-        for (var round = 0; round < 10; round++)
+        for (var round = 0; round < Rounds; round++)
         {
             var p0 = (ulong)Multiplier0 * c0;
             var p1 = (ulong)Multiplier1 * c2;
@@ -38,39 +43,17 @@ public readonly struct Philox(ulong seed, ulong stream)
     /// <summary>Uniform in [0, 1), a multiple of 2^-24.</summary>
     public float Uniform(ulong position) => (Bits(position) >> 8) * (1f / (1 << 24));
 
-    /// <summary>Standard normal, by Box and Muller's transform in float64; a block gives four.</summary>
-    public float Normal(ulong position)
-    {
-        Span<float> four = stackalloc float[4];
-        NormalBlock(position >> 2, four);
-        return four[(int)(position & 3)];
-    }
+    /// <summary>Standard normal, by Box and Muller's transform in float64; a block gives four. The same bits on every machine.</summary>
+    public float Normal(ulong position) => PhiloxFilling.Normal(this, position);
 
     /// <summary>The standard normals at positions 0, 1, 2, ... of this stream.</summary>
-    public void FillNormal(Span<float> target)
-    {
-        Span<float> four = stackalloc float[4];
-        for (var i = 0; i < target.Length; i += 4)
-        {
-            NormalBlock((ulong)i >> 2, four);
-            four[..Math.Min(4, target.Length - i)].CopyTo(target[i..]);
-        }
-    }
+    public void FillNormal(Span<float> target) => FillNormal(target, 1);
 
-    private void NormalBlock(ulong block, Span<float> four)
-    {
-        var (a, b, c, d) = Block(block);
-        (four[0], four[1]) = BoxMuller(a, b);
-        (four[2], four[3]) = BoxMuller(c, d);
-    }
+    /// <summary>The same times <paramref name="deviation"/>.</summary>
+    internal void FillNormal(Span<float> target, float deviation) => PhiloxFilling.Run(target, new(seed, stream), isNormal: true, deviation);
 
-    private static (float, float) BoxMuller(uint u, uint v)
-    {
-        const double Unit = 1 / 4294967296.0;
-        var radius = Math.Sqrt(-2 * Math.Log((u + 1.0) * Unit));
-        var (sine, cosine) = Math.SinCos(2 * Math.PI * Unit * v);
-        return ((float)(radius * cosine), (float)(radius * sine));
-    }
+    /// <summary>At positions 0, 1, 2, ... of this stream, uniform in [-<paramref name="bound"/>, <paramref name="bound"/>).</summary>
+    internal void FillUniform(Span<float> target, float bound) => PhiloxFilling.Run(target, new(seed, stream), isNormal: false, bound);
 
     /// <summary>Uniform integer in [0, <paramref name="bound"/>); the bias is below bound / 2^32.</summary>
     public int Below(int bound, ulong position) => (int)(((ulong)Bits(position) * (uint)bound) >> 32);

@@ -60,7 +60,22 @@ public class BenchVerbTests
         Assert.Matches(@"(?m)^Conv2d +19 +[0-9.]+ +[0-9.]+ ", CommandLine.Run(place.Path, arguments).Succeeded());
     }
 
+    [Fact]
+    public void Tells_the_time_from_the_start_of_the_process_to_the_first_logits_by_phase()
+    {
+        using var place = new TemporaryFolder();
+        var watch = System.Diagnostics.Stopwatch.StartNew();
+        using var json = JsonDocument.Parse(CommandLine.Run(place.Path, "bench", "resnet20_cifar", "--cold", "--json").Succeeded());
+        var (total, phases) = (json.RootElement.GetProperty("first_logits_ms").GetDouble(), json.RootElement.GetProperty("phases_ms").EnumerateObject().ToArray());
+        Assert.InRange(total, 10, watch.Elapsed.TotalMilliseconds + 20);
+        Assert.Equal(["runtime", "command", "registry", "build", "weights", "trace", "compile", "run"], phases.Select(p => p.Name));
+        Assert.Equal(total, phases.Sum(p => p.Value.GetDouble()), 0.5);
+        Assert.Contains("first logits", CommandLine.Run(place.Path, "bench", "resnet20_cifar", "--cold").Succeeded());
+    }
+
     [Theory]
+    [InlineData("--cold", "--cold", "--batch", "8")]
+    [InlineData("--cold", "--cold", "--mode", "train")]
     [InlineData("--batch is 0", "--batch", "0")]
     [InlineData("--threads is 0", "--threads", "0")]
     [InlineData("'speed'", "--explain", "--sort", "speed")]
