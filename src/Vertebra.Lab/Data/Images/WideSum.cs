@@ -48,6 +48,13 @@ internal readonly struct WideSum256(Vector256<int> low, Vector256<int> high) : I
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public WideSum256 Add(ref byte samples, WideSum256 weight)
     {
+        if (Avx2.IsSupported)
+        {
+            // Straight from memory to 32 bits.
+            return new(
+                _low + Avx2.ConvertToVector256Int32(EightBytes(ref samples)) * weight._low,
+                _high + Avx2.ConvertToVector256Int32(EightBytes(ref Unsafe.Add(ref samples, 8))) * weight._low);
+        }
         var values = Lanes.LoadWidened(ref samples);
         return new(_low + Vector256.WidenLower(values) * weight._low, _high + Vector256.WidenUpper(values) * weight._low);
     }
@@ -59,4 +66,7 @@ internal readonly struct WideSum256(Vector256<int> low, Vector256<int> high) : I
         var packed = Lanes.SwapMiddleQuarters(Lanes.PackSaturated(_low >> ResampleWeights.PrecisionBits, _high >> ResampleWeights.PrecisionBits));
         Lanes.Store(Lanes.SwapMiddleQuarters(Lanes.PackBytes(packed, packed)).GetLower(), ref target);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<byte> EightBytes(ref byte source) => Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(ref source)).AsByte();
 }

@@ -120,12 +120,40 @@ internal ref struct BitReader(ReadOnlySpan<byte> padded, int length)
         count |= 56;
     }
 
+    /// <summary>The same from unchecked memory, whether it is needed or not; the eight bytes from the position on must be there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Ensure(int bits)
+    public static void Refill(ref byte padded, ref ulong buffer, ref int count, ref int position)
+    {
+        var bytes = Unsafe.ReadUnaligned<ulong>(ref Unsafe.Add(ref padded, position));
+        buffer |= (BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(bytes) : bytes) >> count;
+        position += (63 - count) >> 3;
+        count |= 56;
+    }
+
+    /// <summary>Brings at least so many bits into the buffer, up to 56.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Ensure(int bits)
     {
         if (Count < bits)
             Refill(_padded, ref Buffer, ref Count, ref Position);
     }
+
+    /// <summary>The next bits of the buffer, 1 to 16, as an unsigned number; they are not taken.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly int Peek(int bits) => (int)(Buffer >> (64 - bits));
+
+    /// <summary>Takes <paramref name="size"/> bits, 0 to 15, of the buffer as a signed value.</summary>
+    public int TakeValue(int size)
+    {
+        var value = SignedValue(Buffer, size);
+        Skip(size);
+        return value;
+    }
+
+    /// <summary>The first <paramref name="size"/> bits, 0 to 15, as a signed value (T.81, figure F.12), without a branch.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int SignedValue(ulong buffer, int size) =>
+        (int)(buffer >> 1 >> (63 - size)) + ((int)(~(long)buffer >> 63) & (1 - (1 << size)));
 
     /// <summary>Reads an unsigned number of 1 to 16 bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -158,8 +186,9 @@ internal ref struct BitReader(ReadOnlySpan<byte> padded, int length)
         return entry >> 16;
     }
 
+    /// <summary>Takes bits of the buffer.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private void Skip(int bits)
+    public void Skip(int bits)
     {
         Buffer <<= bits;
         Count -= bits;

@@ -8,11 +8,14 @@ namespace Vertebra.Lab.Data.Images.Jpeg;
 /// </summary>
 internal sealed class HuffmanTable
 {
-    /// <summary>Bits that index <see cref="Coefficients"/>.</summary>
+    /// <summary>Bits that index the lookahead tables.</summary>
     public const int LookaheadBits = 10;
 
-    /// <summary>In an entry of <see cref="Coefficients"/>: value, run and length are all there.</summary>
+    /// <summary>In an entry of <see cref="Coefficients"/>: values are there too.</summary>
     public const int Complete = 0x80;
+
+    /// <summary>By how much an end of block advances in <see cref="Coefficients"/>: past every index that a run can lead to.</summary>
+    public const int EndOfBlock = 129;
     private const int LongestCode = 16;
     private const int TablesKept = 8;
 
@@ -26,6 +29,7 @@ internal sealed class HuffmanTable
     private readonly byte[] _counts;
     private readonly byte[] _symbols;
     private readonly bool _isDc;
+    private long[]? _coefficients;
 
     // By code length: first code past the length's last one, aligned to 16 bits; and what to add to a code to index _symbols.
     private readonly int[] _limit = new int[LongestCode + 2];
@@ -67,18 +71,20 @@ internal sealed class HuffmanTable
             code <<= 1;
         }
         table._limit[LongestCode + 1] = int.MaxValue;
-        table.FillLookahead();
+        table.FillCodes();
         return table;
     }
 
     private HuffmanTable(byte[] counts, byte[] symbols, bool isDc) => (_counts, _symbols, _isDc) = (counts, symbols, isDc);
 
     /// <summary>
-    /// By the next <see cref="LookaheadBits"/> bits. With <see cref="Complete"/>: bits 0-5 the length of code and value
-    /// together, bits 8-11 the run of zeros, bits 16-31 the signed value. Without it: bits 0-5 the length of the code,
-    /// bits 16-23 its symbol. Zero: the code is longer than the lookahead.
+    /// Of runs and sizes, by the next <see cref="LookaheadBits"/> bits. With <see cref="Complete"/>, one coefficient or two:
+    /// bits 0-5 the length of their codes and values together, bits 8-15 by how much the first advances the index, bits
+    /// 16-31 its signed value, bits 32-39 the second's advance or 0, bits 40-45 the length of the first's code and value,
+    /// bits 48-63 the second's value. An end of block is a value of 0 that advances by <see cref="EndOfBlock"/>. Without it:
+    /// an entry of <see cref="Codes"/>.
     /// </summary>
-    public int[] Coefficients { get; } = new int[1 << LookaheadBits];
+    public long[] Coefficients => _coefficients ??= FillCoefficients();
 
     /// <summary>By the next <see cref="LookaheadBits"/> bits: bits 0-5 the length of the code, bits 16-23 its symbol; zero for longer codes.</summary>
     public int[] Codes { get; } = new int[1 << LookaheadBits];
@@ -98,34 +104,53 @@ internal sealed class HuffmanTable
         return (_symbols[index] << 16) | length;
     }
 
-    private void FillLookahead()
+    private void FillCodes()
     {
         int code = 0, index = 0;
         for (var length = 1; length <= LookaheadBits; length++, code <<= 1)
         {
             for (var i = 0; i < _counts[length - 1]; i++, code++, index++)
-            {
-                var free = LookaheadBits - length;
-                for (var tail = 0; tail < 1 << free; tail++)
-                {
-                    var slot = (code << free) | tail;
-                    Codes[slot] = (_symbols[index] << 16) | length;
-                    Coefficients[slot] = CompleteEntry(_symbols[index], length, tail, free, _isDc) ?? Codes[slot];
-                }
-            }
+                Codes.AsSpan(code << (LookaheadBits - length), 1 << (LookaheadBits - length)).Fill((_symbols[index] << 16) | length);
         }
     }
 
-    private static int? CompleteEntry(byte symbol, int codeLength, int tail, int tailBits, bool isDc)
+    private long[] FillCoefficients()
     {
-        int run = symbol >> 4, size = symbol & 15;
-        if (size == 0)
-            return isDc ? Complete | codeLength : null;
-        if (size > tailBits)
-            return null;
-        var value = Extend(tail >> (tailBits - size), size);
-        return (value << 16) | (run << 8) | Complete | (codeLength + size);
+        var entries = new long[1 << LookaheadBits];
+        for (var bits = 0; bits < entries.Length; bits++)
+        {
+            if (!TryCoefficient(bits, out var length, out var advance, out var value))
+            {
+                entries[bits] = Codes[bits];
+                continue;
+            }
+            var entry = (long)((uint)value << 16) | (uint)(advance << 8) | Complete;
+            // The bits behind the known ones are taken to be zeros: a second coefficient that ends before them is certain.
+            if (advance != EndOfBlock && TryCoefficient((bits << length) & (entries.Length - 1), out var secondLength, out var secondAdvance, out var secondValue)
+                && length + secondLength <= LookaheadBits)
+                entry |= ((long)secondValue << 48) | ((long)secondAdvance << 32) | (uint)(length + secondLength);
+            else
+                entry |= (uint)length;
+            entries[bits] = entry | ((long)length << 40);
+        }
+        return entries;
     }
+
+    /// <summary>The coefficient that begins these lookahead bits, or the end of the block, if all of it is there.</summary>
+    private bool TryCoefficient(int bits, out int length, out int advance, out int value)
+    {
+        var (code, symbol) = (Codes[bits], Codes[bits] >> 16);
+        var size = symbol & 15;
+        (length, advance, value) = ((code & 63) + size, AdvanceOf(symbol), 0);
+        if (code == 0 || length > LookaheadBits)
+            return false;
+        if (size > 0)
+            value = Extend((bits >> (LookaheadBits - length)) & ((1 << size) - 1), size);
+        return true;
+    }
+
+    /// <summary>By how much a symbol of run and size advances the index; a size of 0 ends the block unless its run is 15.</summary>
+    public static int AdvanceOf(int symbol) => (symbol & 15) == 0 && symbol != 0xF0 ? EndOfBlock : (symbol >> 4) + 1;
 
     /// <summary>The signed value of <paramref name="size"/> bits (T.81, figure F.12): a leading zero bit means negative.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -10,7 +10,7 @@ namespace Vertebra.Lab.Data.Images.Jpeg;
 /// ("islow") and gives its bits.
 /// </summary>
 /// <remarks>
-/// A block is 64 dequantised coefficients in <b>paired rows</b>: vertical frequency v and horizontal u lie at
+/// A block is 64 coefficients in <b>paired rows</b>: vertical frequency v and horizontal u lie at
 /// <c>(v &amp; 3) * 16 + u * 2 + (v &gt;&gt; 2)</c>. Rows v and v+4 so interleave into one register of 16-bit pairs, and
 /// each step of the transform is a dot product of pairs with two constants; the entropy decoder puts the coefficients
 /// there for nothing.
@@ -29,22 +29,37 @@ internal static class InverseDct
     private const int C0_298 = 2446, C0_390 = 3196, C0_541 = 4433, C0_765 = 6270, C0_899 = 7373, C1_175 = 9633;
     private const int C1_501 = 12299, C1_847 = 15137, C1_961 = 16069, C2_053 = 16819, C2_562 = 20995, C3_072 = 25172;
 
-    /// <summary>Position in a block of each zigzag index; 16 more entries catch the overlong runs of damaged files.</summary>
-    public static ReadOnlySpan<byte> PairedOrder => PairedOrderTable;
+    /// <summary>
+    /// Position in a block of each zigzag index. The further entries, all the last position, catch the overlong runs of
+    /// damaged files and, for the two coefficients of a lookahead, the end of a block.
+    /// </summary>
+    public static byte[] PairedOrder { get; } = BuildPairedOrder();
 
-    private static readonly byte[] PairedOrderTable = BuildPairedOrder();
+    /// <summary>Quantisation factors in the order of a block.</summary>
+    /// <param name="quantization">The factors in zigzag order.</param>
+    public static short[] Factors(ushort[] quantization)
+    {
+        var factors = new short[BlockSize];
+        for (var k = 0; k < BlockSize; k++)
+            factors[PairedOrder[k]] = (short)quantization[k];
+        return factors;
+    }
 
     /// <summary>Transforms a block into 8 rows of 8 samples.</summary>
-    /// <param name="block">64 dequantised coefficients in paired rows.</param>
+    /// <param name="block">64 coefficients in paired rows.</param>
+    /// <param name="factors">What they are multiplied by, in paired rows; of the products 16 bits count.</param>
     /// <param name="target">Sample plane, from the block's top left sample on.</param>
     /// <param name="stride">Samples from one row of the plane to the next.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Transform(ReadOnlySpan<short> block, Span<byte> target, int stride)
+    public static void Transform(ReadOnlySpan<short> block, ReadOnlySpan<short> factors, Span<byte> target, int stride)
     {
         ref var source = ref MemoryMarshal.GetReference(block[..BlockSize]);
+        ref var factor = ref MemoryMarshal.GetReference(factors[..BlockSize]);
         Pass(
-            Lanes.LoadShorts(ref source), Lanes.LoadShorts(ref Unsafe.Add(ref source, 16)),
-            Lanes.LoadShorts(ref Unsafe.Add(ref source, 32)), Lanes.LoadShorts(ref Unsafe.Add(ref source, 48)),
+            Lanes.LoadShorts(ref source) * Lanes.LoadShorts(ref factor),
+            Lanes.LoadShorts(ref Unsafe.Add(ref source, 16)) * Lanes.LoadShorts(ref Unsafe.Add(ref factor, 16)),
+            Lanes.LoadShorts(ref Unsafe.Add(ref source, 32)) * Lanes.LoadShorts(ref Unsafe.Add(ref factor, 32)),
+            Lanes.LoadShorts(ref Unsafe.Add(ref source, 48)) * Lanes.LoadShorts(ref Unsafe.Add(ref factor, 48)),
             Vector256.Create(1 << (FirstShift - 1)), FirstShift, out var columns);
         PairTransposed(columns, out var c04, out var c15, out var c26, out var c37);
         Pass(c04, c15, c26, c37, Vector256.Create((LevelShift << SecondShift) + (1 << (SecondShift - 1))), SecondShift, out var rows);
@@ -159,7 +174,7 @@ internal static class InverseDct
 
     private static byte[] BuildPairedOrder()
     {
-        var order = new byte[BlockSize + 16];
+        var order = new byte[BlockSize + 15 + HuffmanTable.EndOfBlock];
         order.AsSpan().Fill(BlockSize - 1);
         int v = 0, u = 0;
         for (var k = 0; k < BlockSize; k++)

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.Intrinsics;
 
 namespace Vertebra.Lab.Data.Images.Jpeg;
 
@@ -383,21 +382,14 @@ internal sealed class JpegReader : IPictureReader
 
     private static void TransformRow(JpegComponent component, int blockRow)
     {
-        Span<short> factors = stackalloc short[InverseDct.BlockSize];
-        for (var k = 0; k < InverseDct.BlockSize; k++)
-            factors[InverseDct.PairedOrder[k]] = (short)component.Quantization![k];
-        Span<short> block = stackalloc short[InverseDct.BlockSize];
+        var factors = InverseDct.Factors(component.Quantization!);
         var coefficients = component.Coefficients.AsSpan(blockRow * component.PaddedBlockColumns * InverseDct.BlockSize);
         var plane = component.Plane.AsSpan(blockRow * 8 * component.Stride);
         for (var column = component.NeededColumns.First; column < component.NeededColumns.End; column++)
         {
             var source = coefficients.Slice(column * InverseDct.BlockSize, InverseDct.BlockSize);
             if (component.Nonzero[blockRow * component.PaddedBlockColumns + column] != 0)
-            {
-                for (var i = 0; i < InverseDct.BlockSize; i += Vector256<short>.Count)
-                    (Vector256.Create<short>(source[i..]) * Vector256.Create<short>(factors[i..])).CopyTo(block[i..]);
-                InverseDct.Transform(block, plane[(column * 8)..], component.Stride);
-            }
+                InverseDct.Transform(source, factors, plane[(column * 8)..], component.Stride);
             else
                 InverseDct.FillFlat((short)(source[0] * factors[0]), plane[(column * 8)..], component.Stride);
         }
