@@ -11,7 +11,7 @@ internal unsafe partial struct DepthwiseConv
     private const int VectorChannels = 16;
 
     // A pixel at the edge costs as much as copying so many: measured with kernels of 3, 5 and 7 on images 7 to 112 pixels wide.
-    private const int CopiesPerEdge = 6;
+    private const int CopiesPerEdge = 3;
 
     // The rows of an image are cut into bands, the channels into blocks of the given number; parts are runs of units: (image, band, block).
     private readonly record struct BlockPlan(int Bands, int Blocks, int BlockChannels, int Units, int Parts);

@@ -134,7 +134,9 @@ internal unsafe partial struct DepthwiseConv
         var end = channel + (channels - channel) / TVector.Count * TVector.Count;
         if (channel == end)
             return end;
-        var most = TileKernel.MaxRows<TVector>(1);
+        // Taps that are neighbours have a tile of their own.
+        var areNeighbours = Taps.Horizontal.Step == 1 && DepthwiseTile.Fits(job->Depth, StrideW);
+        var most = areNeighbours ? DepthwiseTile.MostPixels : TileKernel.MaxRows<TVector>(1);
         var tiles = (pixels + most - 1) / most;
         for (var tile = 0; tile < tiles; tile++)
         {
@@ -142,6 +144,8 @@ internal unsafe partial struct DepthwiseConv
             var rows = (int)((long)pixels * (tile + 1) / tiles) - first;
             var tileX = (byte*)x + first * job->RowStride;
             var tileY = (byte*)y + first * job->TargetStride;
+            if (ahead != null)
+                FetchNextRow(job, ahead + (nint)first * StrideW * Channels + channel, rows, end - channel, tileY + (OutRow + channel) * sizeof(float));
             for (var c = channel; c < end; c += TVector.Count)
             {
                 var source = bias == null ? job->Zeros : bias + c;
@@ -150,17 +154,26 @@ internal unsafe partial struct DepthwiseConv
                     job->AddedRow = (byte*)(bias == null ? null : bias + c);
                     source = residual + first * OutPixel + c;
                 }
-                if (ahead != null)
+                if (areNeighbours)
                 {
-                    for (var i = 0; i < StrideH; i++)
-                        Prefetch.Rows((byte*)(ahead + ((nint)i * W + first * StrideW) * Channels + c), rows * StrideW, Channels * sizeof(float), 1);
-                    if (!job->Streams && job->TargetStride == OutPixel * sizeof(float))
-                        Prefetch.Rows(tileY + (OutRow + c) * sizeof(float), rows, job->TargetStride, 1);
+                    var sourceStep = bias == null && residual == null ? 0 : TVector.Count * sizeof(float);
+                    DepthwiseTile.Run<TVector>(
+                        rows, StrideW, job, tileX + c * sizeof(float), (byte*)(weights + c), (byte*)source, sourceStep, tileY + c * sizeof(float),
+                        (end - c) / TVector.Count);
+                    break;
                 }
-                TileKernel.Run<TVector, N1, ByLane>(
-                    rows, job, tileX + c * sizeof(float), (byte*)(weights + c), (byte*)source, tileY + c * sizeof(float));
+                TileKernel.Run<TVector, N1, ByLane>(rows, job, tileX + c * sizeof(float), (byte*)(weights + c), (byte*)source, tileY + c * sizeof(float));
             }
         }
         return end;
+    }
+
+    // The pixels of the next row that the same outputs of it will see last, and the lines of these outputs.
+    private readonly void FetchNextRow(TileJob* job, float* x, int pixels, int channels, byte* y)
+    {
+        for (var i = 0; i < StrideH; i++)
+            Prefetch.Lines((byte*)(x + (nint)i * W * Channels), pixels * StrideW, Channels * sizeof(float), channels * sizeof(float));
+        if (!job->Streams && job->TargetStride == OutPixel * sizeof(float))
+            Prefetch.Lines(y, pixels, job->TargetStride, channels * sizeof(float));
     }
 }

@@ -29,15 +29,21 @@ internal unsafe struct Epilogue
     public readonly float* ResidualAt(float* origin, float* place) => Residual == null ? null : Residual + (place - origin);
 
     /// <summary>
-    /// Whether results should go past the caches: there are so many that little would be left of them in the second-level cache, each is
-    /// a sum of so few products that writing takes as long as computing, and they lie so that every vector is whole cache lines. A line
-    /// that is in no cache is otherwise read before it is written.
+    /// Whether results should go past the caches: there are so many that little would be left of them in a cache, each is a sum of so
+    /// few products that writing takes as long as computing, and they lie so that every vector is whole cache lines. A line that is in
+    /// no cache is otherwise read before it is written.
     /// </summary>
     public static bool Streams(float* result, long count, nint rowStride, int products) =>
         count > StreamedCount && products <= StreamedProducts && (nint)result % CacheLine == 0 && rowStride * sizeof(float) % CacheLine == 0;
 
+    /// <summary>
+    /// More results than this go past the caches: half the last cache where the system tells its size. Where a virtual machine hides it,
+    /// others use it too, and little is ours.
+    /// </summary>
+    public static long StreamedCount { get; set; } =
+        Processor.Caches is { Source: "system", L3: > 0 } caches ? Math.Max(1 << 20, caches.L3 / 2) / sizeof(float) : 1 << 18;
+
     private const int CacheLine = 64;
-    private const long StreamedCount = 1 << 18;
     private const int StreamedProducts = 192;
 
     /// <summary>Limits the results of a tile, or leaves them.</summary>

@@ -84,6 +84,18 @@ internal unsafe struct Prefetch(float* start, nint bytes)
         }
     }
 
+    /// <summary>Fetches every line of <paramref name="rows"/> runs of <paramref name="bytes"/> bytes, <paramref name="stride"/> apart.</summary>
+    public static void Lines(byte* start, int rows, nint stride, int bytes)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (; rows > 0; rows--, start += stride)
+        {
+            for (var i = 0; i < bytes; i += Line)
+                Sse.Prefetch1(start + i);
+        }
+    }
+
     /// <summary>Shares the memory out over <paramref name="times"/> calls of <see cref="Go"/>.</summary>
     public void Spread(int times) => _step = (nint)(_end - _next) / Math.Max(1, times) + Line;
 

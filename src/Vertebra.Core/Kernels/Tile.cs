@@ -368,7 +368,7 @@ internal static unsafe class TileKernel
         }
         else
         {
-            var x = TVector.Create(*a);
+            var x = TVector.Broadcast(a);
             c = TVector.Fma(x, u, c);
             d = TVector.Fma(x, v, d);
         }

@@ -10,6 +10,7 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
     public static V1 Zero => default;
     public static V1 Load(float* source) => new(*source);
     public static V1 Create(float value) => new(value);
+    public static V1 Broadcast(float* source) => new(*source);
     public void Store(float* target) => *target = _v;
 
     public void StoreStreaming(float* target) => *target = _v;

@@ -21,6 +21,9 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     public static V128 Create(float value) => new(Vector128.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V128 Broadcast(float* source) => new(Vector128.Create(*source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* target) => Vector128.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -20,6 +20,9 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     public static V256 Create(float value) => new(Vector256.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V256 Broadcast(float* source) => new(Avx.BroadcastScalarToVector256(source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* target) => Vector256.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -29,7 +32,7 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     public static V256 Fma(V256 a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V256 FmaBroadcast(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Vector256.Create(*a), b._v, c._v));
+    public static V256 FmaBroadcast(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Avx.BroadcastScalarToVector256(a), b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 FmaLoad(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Vector256.Load(a), b._v, c._v));

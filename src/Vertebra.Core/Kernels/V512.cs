@@ -20,6 +20,9 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     public static V512 Create(float value) => new(Vector512.Create(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V512 Broadcast(float* source) => new(Vector512.Create(*source));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* target) => Vector512.Store(_v, target);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

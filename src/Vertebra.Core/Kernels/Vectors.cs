@@ -17,6 +17,9 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     static abstract TSelf Zero { get; }
     static abstract TSelf Load(float* source);
     static abstract TSelf Create(float value);
+
+    /// <summary>One number in memory for all lanes.</summary>
+    static abstract TSelf Broadcast(float* source);
     void Store(float* target);
 
     /// <summary>Stores past the caches; <paramref name="target"/> is aligned to the vector's size.</summary>

@@ -41,6 +41,10 @@ public static unsafe partial class KernelCases
         yield return new(2, 6, 7, 5, 15, 3, 3) { Groups = 5, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(2, 3, 3, 17, 17, 7, 7) { Groups = 17, PadTop = 3, PadLeft = 3, PadBottom = 3, PadRight = 3 };
         yield return new(1, 40, 3, 16, 16, 1, 17) { Groups = 16, PadLeft = 8, PadRight = 8 };
+        yield return new(1, 12, 29, 40, 40, 3, 3) { Groups = 40, StrideH = 2, StrideW = 2, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
+        yield return new(1, 11, 26, 24, 24, 5, 5) { Groups = 24, PadTop = 2, PadLeft = 2, PadBottom = 2, PadRight = 2 };
+        yield return new(1, 9, 31, 19, 19, 7, 7) { Groups = 19, PadTop = 3, PadLeft = 3, PadBottom = 3, PadRight = 3 };
+        yield return new(1, 9, 40, 16, 16, 7, 7) { Groups = 16, StrideH = 2, StrideW = 2, PadTop = 3, PadLeft = 3, PadBottom = 3, PadRight = 3 };
         // Nothing, and next to nothing.
         yield return new(0, 5, 5, 3, 4, 3, 3);
         yield return new(1, 2, 2, 3, 4, 3, 3);

@@ -5,6 +5,9 @@ namespace Vertebra.Tests.Cases;
 /// <summary>The checks of kernels apart from ops, callable without a test runner, so that every instruction level can run them.</summary>
 public static partial class KernelCases
 {
+    // Small enough for cases to have results that go past the caches, whatever the caches of this machine.
+    static KernelCases() => Epilogue.StreamedCount = 1 << 18;
+
     public static IEnumerable<(string Name, Action Check)> All() => [.. MatMulCases(), .. ConvCases(), .. WinogradCases(), .. VectorMathCases.All(), .. Lab.Images.ImageCases.All()];
 
     /// <summary>
