@@ -61,7 +61,7 @@ public sealed class BuildOutput : IDisposable
 
     /// <summary>Runs <c>dotnet VERB</c> on the command line's project in Release.</summary>
     internal void Build(string verb, params string[] arguments) => DistributionTests.Run("dotnet", _place.Path, [],
-        [verb, Path.Combine(SharedData.RepositoryRoot, "src", "Vertebra.Cli"), "-c", "Release", "-v", "quiet", "-nodeReuse:false", "--artifacts-path", Path.Combine(_place.Path, "artifacts"), "-p:RunAnalyzers=false", .. arguments]);
+        [verb, Path.Combine(SharedData.RepositoryRoot, "src", "Vertebra.Cli"), "-c", "Release", "-v", "quiet", "-nodeReuse:false", "--artifacts-path", Path.Combine(_place.Path, "artifacts"), "-p:RunAnalyzers=false", "-p:UseSharedCompilation=false", .. arguments]);
 
     public void Dispose() => _place.Dispose();
 }
