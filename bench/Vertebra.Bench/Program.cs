@@ -1,3 +1,8 @@
 using BenchmarkDotNet.Running;
+using Vertebra.Bench;
 
-BenchmarkSwitcher.FromAssembly(typeof(Vertebra.Bench.ConvolutionBenchmarks).Assembly).Run(args);
+// "guard": ratios only, in seconds; anything else is BenchmarkDotNet's.
+if (args is ["guard"])
+    return SpeedGuard.Run();
+BenchmarkSwitcher.FromAssembly(typeof(ConvolutionBenchmarks).Assembly).Run(args);
+return 0;
