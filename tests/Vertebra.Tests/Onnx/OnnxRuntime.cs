@@ -31,6 +31,8 @@ internal static class OnnxRuntime
     public static IReadOnlyList<OnnxRuntimeResult> RunMany(IReadOnlyList<OnnxRuntimeJob> jobs)
     {
         Assert.Null(Problem.Value);
+        if (jobs.Count == 0)
+            return [];
         using var folder = new TemporaryFolder();
         var entries = jobs.Select((job, j) => new
         {

@@ -93,27 +93,27 @@ internal static class OnnxZoo
         return rows;
     }
 
-    private static (ZooRow Row, float[] Expected, OnnxRuntimeJob Job) Prepare(string name, string file, OnnxExportOptions options)
+    private static (ZooRow Row, float[] Expected, OnnxRuntimeJob Job) Prepare(string name, string file, OnnxExportOptions export)
     {
         // The weights exist in the module, in the file and in two programs that run it.
         var bytes = 4 * sizeof(float) * ParameterCount(Models.Find(name).Model);
         if (bytes > GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * 0.7)
             throw new VertebraException($"{NotRun} its {bytes >> 32} GiB of weights, four times over, do not fit into this machine's memory");
-        var network = Build(name);
-        var size = SmallSize(name);
+        var (size, options) = SmallImage(name);
+        var network = Build(name, options);
         var image = OpCases.Uniform([2, size, size, network.InChans], 1);
         var (expected, noise) = FillAndMeasure(network, image);
-        var exported = OnnxExporter.Export(network, [1, size, size, network.InChans], file, options);
+        var exported = OnnxExporter.Export(network, [1, size, size, network.InChans], file, export);
         var imported = OnnxModel.Load(file).Run(image.Permute([0, 3, 1, 2]))[0].ToArray<float>();
         var row = new ZooRow(name, size, exported.NodeCount, exported.TransposeCount, double.NaN, RelativeError(imported, expected), noise, "");
         return (row, expected, new(file, [image.Permute([0, 3, 1, 2])]));
     }
 
     // Weights that are written over are not drawn first.
-    private static Backbone Build(string name)
+    private static Backbone Build(string name, ModelOptions options)
     {
         using var deferred = Construction.Deferred();
-        return Models.Create(name, new() { NumClasses = 10 });
+        return Models.Create(name, options with { NumClasses = 10 });
     }
 
     private static (float[] Logits, double Noise) FillAndMeasure(Backbone network, Tensor image)
@@ -164,21 +164,37 @@ internal static class OnnxZoo
     private static Tensor LastBitsMoved(Tensor image) =>
         Tensor.From(image.ToArray<float>().Select((x, i) => i % 2 == 0 ? MathF.BitIncrement(x) : MathF.BitDecrement(x)).ToArray(), image.Shape);
 
-    /// <summary>A small image where the network takes one, else its own size.</summary>
+    // Sides that patches of 14 or 16 pixels and windows of 7 or 8 divide.
+    private static readonly int[] SmallSides = [64, 56, 112, 128, 224];
+
+    /// <summary>A small image where the network takes one as it is, else its own size.</summary>
     public static int SmallSize(string name)
     {
-        var own = Models.Find(name).Config.InputSize;
-        if (own.Height <= 64)
-            return own.Height;
+        var own = Models.Find(name).Config.InputSize.Height;
+        return own <= 64 || !Takes(name, 64, new()) ? own : 64;
+    }
+
+    /// <summary>A small image, and the options with which the network takes it: where it must, it is built for that size.</summary>
+    public static (int Side, ModelOptions Options) SmallImage(string name)
+    {
+        var own = Models.Find(name).Config.InputSize.Height;
+        if (SmallSize(name) is var asIs && asIs < own)
+            return (asIs, new());
+        var side = SmallSides.FirstOrDefault(s => s < own && Takes(name, s, new() { ImgSize = s }), own);
+        return (side, side == own ? new() : new() { ImgSize = side });
+    }
+
+    private static bool Takes(string name, int side, ModelOptions options)
+    {
         try
         {
             using var meta = Construction.Meta();
-            Graph.Trace(Models.Create(name), [1, 64, 64, own.Channels]);
-            return 64;
+            Graph.Trace(Models.Create(name, options), [1, side, side, Models.Find(name).Config.InputSize.Channels]);
+            return true;
         }
         catch (VertebraException)
         {
-            return own.Height;
+            return false;
         }
     }
 
