@@ -42,6 +42,9 @@ internal static class OnnxZoo
     // A network that moves by more than this when pixels change by their last bits amplifies rounding: its batch norms see some batches.
     private const double Chaotic = 1e-5;
 
+    // So do they where two images give the same logits but for this: the signal has died on the way, and errors would die with it.
+    private const double Alike = 10 * ZooRow.Bound;
+
     // With more noise than this its weights are filled anew and smaller, until it is quieter. Branches then add less to what they are added to, and
     // products of two of them (the gated MLPs of gmixer_24_224 feed theirs back twenty-four times) grow less; every weight still moves the logits.
     private const double Loud = ZooRow.Bound / 2;
@@ -123,7 +126,7 @@ internal static class OnnxZoo
         {
             Fill(network, gain);
             measured = Measure(network, image);
-            if (measured.Noise > Chaotic && network.State().Any(IsStatistic))
+            if ((measured.Noise > Chaotic || Spread(measured.Logits) < Alike) && network.State().Any(IsStatistic))
             {
                 Settle(network, image);
                 measured = Measure(network, image);
@@ -131,6 +134,8 @@ internal static class OnnxZoo
         }
         return measured;
     }
+
+    private static double Spread(float[] logits) => RelativeError(logits[..(logits.Length / 2)], logits[(logits.Length / 2)..]);
 
     private static bool IsStatistic(StateEntry entry) => !entry.IsParameter && GoldenValues.RuleOf(entry) == FillRule.Scale;
 
