@@ -108,7 +108,7 @@ internal static unsafe class BufferPool
         lock (Gate)
         {
             s_takenSinceCollect = 0;
-            s_collectBudget = Math.Clamp(s_live / 8, SmallestCollectBudget, LargestCollectBudget);
+            s_collectBudget = Math.Clamp(s_live / 16, SmallestCollectBudget, LargestCollectBudget);
         }
     }
 
@@ -117,7 +117,7 @@ internal static unsafe class BufferPool
     {
         lock (Gate)
         {
-            var limit = Math.Max(SmallestCacheLimit, s_live / 4) - wanted;
+            var limit = Math.Max(SmallestCacheLimit, s_live / 8) - wanted;
             for (var i = Free.Length - 1; i >= 0 && s_cached > limit; i--)
             {
                 while (s_cached > limit && Free[i].TryPop(out var block))
