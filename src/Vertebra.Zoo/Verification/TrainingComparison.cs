@@ -79,29 +79,13 @@ internal sealed class TrainingComparison(Fixture fixture, List<FixtureCheck> che
     private static bool IsWithin((string Name, double L2, double Probe) row, GradientSums found, (double Length, double Probe) bounds) =>
         Math.Abs(found.L2 - row.L2) <= bounds.Length * row.L2 && Math.Abs(found.Probe - row.Probe) <= bounds.Probe * row.L2;
 
-    /// <summary>
-    /// How far each gradient moves when every weight moves by one unit in its last place, up or down at random: the largest of
-    /// several draws. The fixture is one outcome of rounding and this program another. Where units lie within rounding of a kink,
-    /// the outcomes differ by what those units carry, and the reference differs from itself as much under other kernels; where none
-    /// do, nothing is added to the tolerance. A wrong gradient is the same in every draw, so this does not excuse it.
-    /// </summary>
+    // How far rounding moves each gradient; a unit within rounding of a kink moves what it carries.
     private Dictionary<string, (double L2, double Probe)> RoundingSpread(Backbone network, Dictionary<string, GradientSums> found)
     {
-        const int Draws = 6;
-        const float Ulp = 1f / (1 << 23);
         var spread = found.Keys.ToDictionary(n => n, _ => (L2: 0.0, Probe: 0.0));
-        for (var draw = 0; draw < Draws; draw++)
+        for (var draw = 0; draw < RoundingDraws.Count; draw++)
         {
-            GoldenValues.Fill(network, fixture.Exponents);
-            foreach (var (name, parameter) in network.NamedParameters())
-            {
-                var seed = GoldenValues.Seed($"rounding {draw}: {name}");
-                var values = parameter.AsSpan<float>();
-                for (var i = 0; i < values.Length; i++)
-                    values[i] *= (GoldenValues.Bits(seed, i) & 1) == 0 ? 1 + Ulp : 1 - Ulp;
-                parameter.MarkWritten();
-                GC.KeepAlive(parameter);
-            }
+            RoundingDraws.Fill(network, fixture.Exponents, draw);
             network.ZeroGrad();
             Step(network);
             foreach (var (name, sums) in GradientSums.Of(network))

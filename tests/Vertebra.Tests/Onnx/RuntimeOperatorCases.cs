@@ -87,6 +87,9 @@ internal sealed record RuntimeOperatorCase(string OpType, int Opset, Tensor?[] I
 
     private static Tensor Signed(int stream, params int[] shape) => Tensor.From(Array.ConvertAll(Bytes(stream, shape).ToArray<byte>(), b => (sbyte)(b - 128)), shape);
 
+    // On processors without VNNI ONNX Runtime saturates the sum of two products of a byte and a signed byte at 16 bits; of so few bits it never does.
+    private static Tensor SevenBits(int stream, params int[] shape) => Tensor.From(Array.ConvertAll(Signed(stream, shape).ToArray<sbyte>(), b => (sbyte)(b / 2)), shape);
+
     private static Tensor Longs(params long[] values) => Tensor.From(values);
 
     private static Tensor One(float value) => Tensor.Scalar(value);
@@ -223,12 +226,12 @@ internal sealed record RuntimeOperatorCase(string OpType, int Opset, Tensor?[] I
         new("DequantizeLinear", 13, [Signed(1, 2, 3, 4), OpCases.Uniform([3], 2, 0.01f, 0.1f), Signed(3, 3)], ("axis", -2)),
         new("DequantizeLinear", 13, [Tensor.From([100_000, -7, 3]), One(0.003f)]),
         new("DynamicQuantizeLinear", 11, [Real(1, 5, 7)]) { Outputs = 3 },
-        new("MatMulInteger", 10, [Bytes(1, 3, 40), Signed(2, 40, 5), One((byte)120)]),
+        new("MatMulInteger", 10, [Bytes(1, 3, 40), SevenBits(2, 40, 5), One((byte)120)]),
         new("ConvInteger", 10, [Bytes(1, 1, 2, 5, 5), Bytes(2, 3, 2, 3, 3), One((byte)100)], ("pads", new long[] { 1, 1, 1, 1 })),
         new("QLinearMatMul", 10, [Bytes(1, 3, 8), One(0.02f), One((byte)113), Bytes(2, 8, 4), One(0.03f), One((byte)120), One(0.05f), One((byte)118)]),
         new("QLinearConv", 10,
             [
-                Bytes(1, 1, 4, 6, 6), One(0.02f), One((byte)110), Signed(2, 6, 2, 3, 3), OpCases.Uniform([6], 3, 0.005f, 0.02f), Tensor.From(new sbyte[6]),
+                Bytes(1, 1, 4, 6, 6), One(0.02f), One((byte)110), SevenBits(2, 6, 2, 3, 3), OpCases.Uniform([6], 3, 0.005f, 0.02f), Tensor.From(new sbyte[6]),
                 One(0.08f), One((byte)128), Tensor.From([100, -200, 3000, 0, 5, -1000]),
             ], ("group", 2), ("pads", new long[] { 1, 1, 1, 1 })),
     ];
