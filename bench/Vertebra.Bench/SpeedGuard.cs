@@ -6,8 +6,8 @@ namespace Vertebra.Bench;
 
 /// <summary>
 /// Compares kernels with reference loops of the same process, in turn, on one thread, and fails where one is not as many times as fast
-/// as it must be. No absolute time decides: machines are shared and differ. The bounds are about half of what was measured on AVX2 and
-/// AVX-512 machines, so that a kernel that lost its vectors or its cache blocking is seen and a busy machine is not.
+/// as it must be. No absolute time decides: machines are shared and differ. The bounds are a fifth to a half of what was measured on an
+/// AVX2 machine, so that a kernel that lost its vectors or its cache blocking is seen and a busy machine is not.
 /// </summary>
 internal static unsafe class SpeedGuard
 {

@@ -46,7 +46,7 @@ internal static class OnnxZoo
     private const double Alike = 10 * ZooRow.Bound;
 
     // With more noise than this its weights are filled anew and smaller, until it is quieter. Branches then add less to what they are added to, and
-    // products of two of them (the gated MLPs of gmixer_24_224 feed theirs back twenty-four times) grow less; every weight still moves the logits.
+    // products of two of them (the gated MLPs of gmixer_24_224 feed theirs back twenty-four times) grow less.
     private const double Loud = ZooRow.Bound / 2;
     private static readonly float[] Gains = [1, 0.8f, 0.64f, 0.5f, 0.4f];
 
