@@ -119,7 +119,7 @@ public sealed record Conv2d : ConvolutionOp
         var weight = inputs[1];
         var sizes = SizesOf(inputs[0].Shape, weight.Shape[0], weight.Shape[2], weight.Shape[3]);
         float* x = inputs[0].Pointer<float>(), bias = inputs.Length > 2 ? inputs[2].Pointer<float>() : null, y = outputs[0].Pointer<float>();
-        if (PackedConvolution.Of(weight, sizes, ConvUse.Forward) is { } packed)
+        if (WeightPacking.IsKept && PackedConvolution.Of(weight, sizes, ConvUse.Forward) is { } packed)
             Conv.Forward(sizes, x, packed, bias, y);
         else
             Conv.Forward(sizes, x, weight.Pointer<float>(), bias, y, PackedConvolution.MethodFor(weight, sizes, ConvUse.Forward));

@@ -36,7 +36,7 @@ public sealed record ConvTranspose2d : ConvolutionOp
         var weight = inputs[1];
         var sizes = SizesOf(outputs[0].Shape, weight.Shape[0], weight.Shape[2], weight.Shape[3]);
         float* x = inputs[0].Pointer<float>(), bias = inputs.Length > 2 ? inputs[2].Pointer<float>() : null, y = outputs[0].Pointer<float>();
-        if (PackedConvolution.Of(weight, sizes, ConvUse.InputGradient) is { } packed)
+        if (WeightPacking.IsKept && PackedConvolution.Of(weight, sizes, ConvUse.InputGradient) is { } packed)
             Conv.InputGradient(sizes, x, packed, y, bias);
         else
             Conv.InputGradient(sizes, x, weight.Pointer<float>(), y, bias, PackedConvolution.MethodFor(weight, sizes, ConvUse.InputGradient));

@@ -37,7 +37,7 @@ public sealed record Linear : Op
         // A few rows read the weight once, as it lies. More are worth a packed copy that is kept, unless the weight is being trained.
         const int FewRows = 4;
         var isTraining = GradMode.IsEnabled && weight.RequiresGrad;
-        if (rows <= FewRows || isTraining)
+        if (rows <= FewRows || isTraining || !WeightPacking.IsKept)
         {
             Kernels.MatMul.Run(rows, outFeatures, inFeatures, x.Pointer<float>(), inFeatures, false,
                 weight.Pointer<float>(), inFeatures, true, outputs[0].Pointer<float>(), outFeatures, bias: bias);

@@ -46,7 +46,8 @@ internal static unsafe class BufferPool
             if (TryTakeCached(sizeClass, size, out block))
                 return (byte*)block;
         }
-        Trim(size);
+        // The cache is not to outgrow its share.
+        Trim(Math.Max(SmallestCacheLimit, LiveBytes / 8) - size);
         var fresh = Allocate(bytes, size);
         lock (Gate)
         {
@@ -66,6 +67,14 @@ internal static unsafe class BufferPool
             s_live -= size;
             s_cached += size;
         }
+    }
+
+    /// <summary>Finds dead tensors, and gives all that they and the cache hold back to the system: for another program that is to have it.</summary>
+    public static void GiveBack()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        Trim(0);
     }
 
     private static byte* Allocate(long bytes, long size)
@@ -112,12 +121,11 @@ internal static unsafe class BufferPool
         }
     }
 
-    /// <summary>Gives cached blocks back to the system, largest first, when the cache would outgrow its share.</summary>
-    private static void Trim(long wanted)
+    /// <summary>Gives cached blocks back to the system, largest first, until no more than <paramref name="limit"/> bytes are left.</summary>
+    private static void Trim(long limit)
     {
         lock (Gate)
         {
-            var limit = Math.Max(SmallestCacheLimit, s_live / 8) - wanted;
             for (var i = Free.Length - 1; i >= 0 && s_cached > limit; i--)
             {
                 while (s_cached > limit && Free[i].TryPop(out var block))

@@ -11,8 +11,8 @@ namespace Vertebra.Onnx;
 /// </summary>
 public static class OnnxExporter
 {
-    // Protocol buffers end at 2 GB; nodes and names need some of that.
-    private const long LargestInline = 2_000_000_000;
+    /// <summary>Bytes of weights that stand in the model itself: protocol buffers end at 2 GB, and nodes and names need some of that.</summary>
+    internal const long LargestInline = 2_000_000_000;
 
     /// <summary>Writes the graph of a module, atomically.</summary>
     /// <param name="module">The network, in evaluation mode.</param>

@@ -9,11 +9,11 @@ namespace Vertebra.Onnx;
 /// </summary>
 internal sealed class ExternalData(string source, string folder)
 {
-    /// <summary>The bytes of one tensor.</summary>
+    /// <summary>The file at the first byte of one tensor, all of which it has.</summary>
     /// <param name="proto">Its <c>external_data</c> says location, offset and length.</param>
     /// <param name="bytes">What its shape needs.</param>
     /// <exception cref="FileFormatException">The location is not allowed, or the file has not the bytes.</exception>
-    public byte[] Read(TensorProto proto, long bytes)
+    public FileStream Open(TensorProto proto, long bytes)
     {
         var entries = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var entry in proto.ExternalData)
@@ -27,13 +27,10 @@ internal sealed class ExternalData(string source, string folder)
         var path = Inside(proto, location);
         try
         {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
-            if (offset > file.Length || bytes > file.Length - offset)
-                throw Bad(proto, $"needs {bytes} bytes at {offset} of '{location}', which has {file.Length} (truncated download?)");
-            var data = new byte[bytes];
-            file.Position = offset;
-            file.ReadExactly(data);
-            return data;
+            var there = new FileInfo(path).Length;
+            if (offset > there || bytes > there - offset)
+                throw Bad(proto, $"needs {bytes} bytes at {offset} of '{location}', which has {there} (truncated download?)");
+            return new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0) { Position = offset };
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {

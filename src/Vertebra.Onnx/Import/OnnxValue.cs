@@ -13,7 +13,6 @@ internal sealed class OnnxValue
     private readonly IReadOnlyList<OnnxValue>? _elements;
     private readonly List<(Tensor Tensor, int[] Order)> _forms = [];
     private readonly Func<Tensor>? _make;
-    private Tensor? _matrixTransposed;
 
     private OnnxValue(Tensor tensor, int[] order)
     {
@@ -126,7 +125,7 @@ internal sealed class OnnxValue
         get
         {
             lock (_forms)
-                return [.. _forms.Select(f => f.Tensor), .. _matrixTransposed is null ? (Tensor[])[] : [_matrixTransposed]];
+                return [.. _forms.Select(f => f.Tensor)];
         }
     }
 
@@ -137,8 +136,11 @@ internal sealed class OnnxValue
         return Orders.MovesNothing(Stored.Shape, toPlain) ? Stored : AsPlain();
     }
 
-    /// <summary>The matrix [n, k] of a constant [k, n], made once: what <see cref="TensorOps.Linear"/> takes.</summary>
-    public Tensor TransposedMatrix() => _matrixTransposed ??= AsPlain().Permute([1, 0]);
+    /// <summary>
+    /// The matrix [n, k] of a constant [k, n]: what <see cref="TensorOps.Linear"/> takes. Where the file stores it so and transposes it, as
+    /// this project's files do, it is the stored tensor itself, and what a kernel made of it serves every run.
+    /// </summary>
+    public Tensor TransposedMatrix() => In([1, 0]);
 
     /// <summary>A value in the same order: the result of something that treats all elements, or all but some axes, alike.</summary>
     public OnnxValue With(Tensor tensor) => new(tensor, Order);

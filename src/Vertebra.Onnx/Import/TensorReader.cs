@@ -27,7 +27,8 @@ internal sealed class TensorReader(string source, ExternalData? external, OnnxLi
         {
             var file = external ?? throw Bad(proto, "has its data in another file, but the model did not come from a folder");
             Reserve(proto, bytes);
-            return FromRaw(type, file.Read(proto, bytes), shape);
+            using var stream = file.Open(proto, bytes);
+            return FromStream(type, stream, bytes, shape);
         }
         if (proto.RawData.Length > 0 || TypedCount(proto, type) == 0)
         {
@@ -103,6 +104,21 @@ internal sealed class TensorReader(string source, ExternalData? external, OnnxLi
         DataType.Uint32 or DataType.Uint64 => proto.Uint64Data.Count,
         _ => proto.Int32Data.Count,
     };
+
+    private static Tensor FromStream(DataType type, Stream stream, long bytes, Shape shape)
+    {
+        if (type != DataType.Float)
+        {
+            var data = new byte[bytes];
+            stream.ReadExactly(data);
+            return FromRaw(type, data, shape);
+        }
+        // Weights go straight into their tensor: copies of large ones wait long for the garbage collector.
+        var tensor = Tensor.Empty(shape);
+        stream.ReadExactly(MemoryMarshal.AsBytes(tensor.AsSpan<float>()));
+        GC.KeepAlive(tensor);
+        return tensor;
+    }
 
     private static Tensor FromRaw(DataType type, ReadOnlySpan<byte> data, Shape shape) => type switch
     {

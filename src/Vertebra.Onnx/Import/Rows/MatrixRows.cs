@@ -15,11 +15,11 @@ internal static class MatrixRows
     /// <summary>NumPy's matmul: a vector is a row on the left and a column on the right.</summary>
     internal static Tensor MatMul(OnnxValue a, OnnxValue b)
     {
-        var (x, y) = (a.AsPlain(), b.AsPlain());
-        if (x.Rank == 0 || y.Rank == 0)
+        if (a.Rank == 0 || b.Rank == 0)
             throw new ShapeException($"MatMul takes no scalars, got {a} and {b}");
-        if (b.IsConstant && y.Rank == 2 && x.Rank >= 2)
-            return x.Linear(b.TransposedMatrix());
+        if (b.IsConstant && b.Rank == 2 && a.Rank >= 2)
+            return a.AsPlain().Linear(b.TransposedMatrix());
+        var (x, y) = (a.AsPlain(), b.AsPlain());
         var product = (x.Rank == 1 ? x.Unsqueeze(0) : x).MatMul(y.Rank == 1 ? y.Unsqueeze(-1) : y);
         if (x.Rank == 1)
             product = product.Squeeze(-2);
