@@ -63,6 +63,23 @@ public class OnnxRoundTripTests
         Assert.True(RelativeError(graph.Run(image)[0], network.Forward(image).ToArray<float>()) < 1e-5);
     }
 
+    [Fact]
+    public void Weights_of_products_are_the_tensors_that_were_read()
+    {
+        using var folder = new TemporaryFolder();
+        var network = new TinyTransformer(fused: true);
+        OnnxExporter.Export(network, [1, 16, 12, 3], folder["net.onnx"], new() { ExternalData = true });
+        var model = OnnxModel.Load(folder["net.onnx"]);
+        var (first, second) = (Constants(), Constants());
+        foreach (var (name, weight) in network.NamedParameters().Where(p => p.Tensor.Rank == 2))
+        {
+            Assert.True(weight.ContentEquals(first[name]), name);
+            Assert.Same(first[name], second[name]);
+        }
+
+        Dictionary<string, Tensor> Constants() => model.ToGraph().Constants.ToDictionary(v => v.Name, v => v.Data!);
+    }
+
     private static double RelativeError(Tensor actual, float[] expected) =>
         Math.Sqrt(actual.ToArray<float>().Zip(expected, (a, e) => Math.Pow(a - e, 2)).Sum() / expected.Sum(e => Math.Pow(e, 2)));
 }

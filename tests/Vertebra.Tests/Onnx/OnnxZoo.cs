@@ -1,3 +1,4 @@
+using System.Globalization;
 using Vertebra.Autograd;
 using Vertebra.Graphs;
 using Vertebra.Nn;
@@ -50,17 +51,18 @@ internal static class OnnxZoo
     private const double Loud = ZooRow.Bound / 2;
     private static readonly float[] Gains = [1, 0.8f, 0.64f, 0.5f, 0.4f];
 
+    // Our own files, whose weights may be in swap.
+    private static readonly OnnxLimits Unlimited = new() { InitializerBytes = long.MaxValue };
+
     /// <summary>The smallest network of every family.</summary>
     public static IReadOnlyList<string> SmallestOfEachFamily { get; } = [.. Models.Families.Select(f => f.Models.MinBy(ParameterCount)!.Name)];
 
     /// <summary>
     /// Exports networks with weights of the golden files' rule (with fresh ones a residual branch that ends in zeros leaves nothing but rounding
-    /// to compare) and runs them in ONNX Runtime, a few at a time, so that neither disk nor memory fills.
+    /// to compare) and runs them in ONNX Runtime, a few at a time and large ones alone, so that neither disk nor memory fills.
     /// </summary>
-    public static IEnumerable<ZooRow> Sweep(IEnumerable<string> names, OnnxExportOptions options)
-    {
-        return names.Chunk(4).SelectMany(group => SweepGroup(group, options));
-    }
+    public static IEnumerable<ZooRow> Sweep(IEnumerable<string> names, OnnxExportOptions options) =>
+        names.Chunk(4).SelectMany(group => group.Any(IsLarge) ? group.Chunk(1) : [group]).SelectMany(group => SweepGroup(group, options));
 
     /// <summary>Elements of all parameters; nothing is allocated.</summary>
     public static long ParameterCount(ModelInfo model)
@@ -69,10 +71,16 @@ internal static class OnnxZoo
         return Models.Create(model.Name).ParameterCount;
     }
 
+    private static long WeightBytes(string name) => sizeof(float) * ParameterCount(Models.Find(name).Model);
+
+    // Its weights lie in a file of their own.
+    private static bool IsLarge(string name) => WeightBytes(name) > OnnxExporter.LargestInline;
+
     private static List<ZooRow> SweepGroup(string[] names, OnnxExportOptions options)
     {
         using var folder = new TemporaryFolder();
         using var off = GradMode.Off();
+        using var packing = WeightPacking.Set(isKept: !names.Any(IsLarge));
         var rows = new List<ZooRow>();
         var jobs = new List<(int Row, float[] Expected, OnnxRuntimeJob Job)>();
         foreach (var name in names)
@@ -88,6 +96,7 @@ internal static class OnnxZoo
                 rows.Add(new(name, 0, 0, 0, double.NaN, double.NaN, double.NaN, e.Message));
             }
         }
+        BufferPool.GiveBack();
         foreach (var ((row, expected, _), result) in jobs.Zip(OnnxRuntime.RunMany([.. jobs.Select(j => j.Job)])))
         {
             rows[row] = result.Error is { } error ? rows[row] with { Error = error }
@@ -98,19 +107,41 @@ internal static class OnnxZoo
 
     private static (ZooRow Row, float[] Expected, OnnxRuntimeJob Job) Prepare(string name, string file, OnnxExportOptions export)
     {
-        // The weights exist in the module, in the file and in two programs that run it.
-        var bytes = 4 * sizeof(float) * ParameterCount(Models.Find(name).Model);
-        if (bytes > GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * 0.7)
-            throw new VertebraException($"{NotRun} its {bytes >> 32} GiB of weights, four times over, do not fit into this machine's memory");
+        RequireMemory(name);
         var (size, options) = SmallImage(name);
-        var network = Build(name, options);
-        var image = OpCases.Uniform([2, size, size, network.InChans], 1);
-        var (expected, noise) = FillAndMeasure(network, image);
-        var exported = OnnxExporter.Export(network, [1, size, size, network.InChans], file, export);
-        var imported = OnnxModel.Load(file).Run(image.Permute([0, 3, 1, 2]))[0].ToArray<float>();
-        var row = new ZooRow(name, size, exported.NodeCount, exported.TransposeCount, double.NaN, RelativeError(imported, expected), noise, "");
-        return (row, expected, new(file, [image.Permute([0, 3, 1, 2])]));
+        var image = OpCases.Uniform([2, size, size, Models.Find(name).Config.InputSize.Channels], 1);
+        var (counts, expected, noise) = Export(name, options, image, file, export);
+        // Not before the network is let go: the weights are in memory once.
+        BufferPool.GiveBack();
+        var inputs = image.Permute([0, 3, 1, 2]);
+        var imported = OnnxModel.Load(file, Unlimited).Run(inputs)[0].ToArray<float>();
+        var row = new ZooRow(name, size, counts.Nodes, counts.Transposes, double.NaN, RelativeError(imported, expected), noise, "");
+        return (row, expected, new(file, [inputs]));
     }
+
+    private static ((int Nodes, int Transposes) Counts, float[] Expected, double Noise) Export(
+        string name, ModelOptions options, Tensor image, string file, OnnxExportOptions export)
+    {
+        var network = Build(name, options);
+        var (expected, noise) = FillAndMeasure(network, image);
+        var exported = OnnxExporter.Export(network, image.Shape.With(0, 1), file, export);
+        return ((exported.NodeCount, exported.TransposeCount), expected, noise);
+    }
+
+    // A network, then what was imported, then ONNX Runtime hold the weights, one after the other: they need room once, and some for what flows.
+    // Below 2 GB ONNX Runtime holds them in the file, in its graph, turned and packed.
+    private static void RequireMemory(string name)
+    {
+        var weights = WeightBytes(name);
+        var (needed, words) = IsLarge(name) ? (weights + (weights / 4), "and a quarter more") : (4 * weights, "four times over");
+        var there = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes + FreeSwap();
+        if (needed > 0.9 * there)
+            throw new VertebraException($"{NotRun} its {weights >> 30} GiB of weights, {words}, do not fit into {there >> 30} GiB of memory and swap");
+    }
+
+    // Only Linux tells.
+    private static long FreeSwap() => !File.Exists("/proc/meminfo") ? 0
+        : File.ReadLines("/proc/meminfo").Where(l => l.StartsWith("SwapFree:", StringComparison.Ordinal)).Sum(l => 1024 * long.Parse(l.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture));
 
     // Weights that are written over are not drawn first.
     private static Backbone Build(string name, ModelOptions options)
