@@ -15,6 +15,11 @@ internal static unsafe class Conv
             MatMul.Run(Pixels(shape), shape.OC, shape.C, x, shape.C, false, weight, shape.C, true, y, shape.OC, bias: bias);
             return;
         }
+        if (method == ConvMethod.Direct && WholeImageConv.Is(shape))
+        {
+            WholeImageConv.Forward(shape, x, weight, bias, y);
+            return;
+        }
         using var packed = Scratch.Take(ConvPacking.Size(shape, ConvUse.Forward, method));
         ConvPacking.Pack(shape, ConvUse.Forward, method, weight, packed.Pointer);
         ForwardPacked(shape, x, method, packed.Pointer, bias, y);
@@ -45,6 +50,11 @@ internal static unsafe class Conv
             MatMul.Run(Pixels(shape), shape.C, shape.OC, dy, shape.OC, false, weight, shape.C, false, dx, shape.C, bias: bias);
             return;
         }
+        if (method == ConvMethod.Direct && WholeImageConv.Is(shape))
+        {
+            WholeImageConv.InputGradient(shape, dy, weight, dx, bias);
+            return;
+        }
         using var packed = Scratch.Take(ConvPacking.Size(shape, ConvUse.InputGradient, method));
         ConvPacking.Pack(shape, ConvUse.InputGradient, method, weight, packed.Pointer);
         InputGradientPacked(shape, dy, method, packed.Pointer, dx, bias);
@@ -59,8 +69,8 @@ internal static unsafe class Conv
         GC.KeepAlive(weights);
     }
 
-    /// <summary>dw [OC, C / groups, KH, KW] from x [N, H, W, C] and dy [N, OH, OW, OC].</summary>
-    public static void WeightGradient(in ConvShape shape, float* x, float* dy, float* dw)
+    /// <summary>dw [OC, C / groups, KH, KW] from x [N, H, W, C] and dy [N, OH, OW, OC], by Winograd's form where it may and is faster.</summary>
+    public static void WeightGradient(in ConvShape shape, float* x, float* dy, float* dw, bool mayUseWinograd = false)
     {
         shape.Validate();
         if (shape.OutputCount == 0)
@@ -71,6 +81,26 @@ internal static unsafe class Conv
         if (shape.IsDepthwise)
         {
             Depthwise.WeightGradient(shape, x, dy, dw);
+            return;
+        }
+        if (shape.IsPointwise)
+        {
+            MatMul.Run(shape.OC, shape.C, Pixels(shape), dy, shape.OC, true, x, shape.C, false, dw, shape.C);
+            return;
+        }
+        if (WholeImageConv.Is(shape))
+        {
+            WholeImageConv.WeightGradient(shape, x, dy, dw);
+            return;
+        }
+        if (mayUseWinograd && WinogradWeightGradient.IsFaster(shape))
+        {
+            Level.Run(new WinogradWeightGradient(shape, x, dy, dw));
+            return;
+        }
+        if (DenseWeightGradient.Has(shape))
+        {
+            DenseWeightGradient.Run(shape, x, dy, dw);
             return;
         }
         var job = new WeightGradient(shape, x, dy);

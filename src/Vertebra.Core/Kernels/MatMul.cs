@@ -10,6 +10,9 @@ internal static unsafe class MatMul
 {
     // k is cut here, so that a panel of B and the rows of A beside it stay in the second-level cache.
     private const int DepthBlock = 2048;
+
+    // B read where it lies: its rows may be pages apart, so a few of them are gone along before the next ones are.
+    private const int UnpackedDepthBlock = 32;
     private const int RowBlockBytes = 384 << 10;
     private const int PanelsInCacheBytes = 256 << 10;
     private const int StripTiles = 8;
@@ -21,6 +24,9 @@ internal static unsafe class MatMul
     // With no more rows than this, B is read once and packing it would cost more than it saves.
     private const int RowsWithoutPacking = 28;
     private const int RowsByDotProducts = 12;
+
+    // With so many rows of a transposed A it is worth copying what the tiles read.
+    private const int LeastSummed = 64;
 
     /// <summary>C [m, n] (+)= op(A) [m, k] · op(B) [k, n] (+ bias [n]).</summary>
     /// <remarks>
@@ -105,12 +111,27 @@ internal static unsafe class MatMul
         {
             if (m == 0 || n == 0)
                 return;
-            if (packedB == null && transB && !transA && m <= RowsByDotProducts && k >= 4 * TVector.Count)
+            if (packedB == null && transA && !transB && k >= LeastSummed && (long)m * n * k >= SmallestShared)
+                RunTransposed<TVector>();
+            else if (packedB == null && transB && !transA && m <= RowsByDotProducts && k >= 4 * TVector.Count)
                 DotProducts.Run<TVector>(m, n, k, a, lda, b, ldb, c, ldc, accumulate, bias);
             else if (packedB != null || (!transB && m <= RowsWithoutPacking))
                 RunBlocks<TVector>(packedB);
             else
                 RunPacking<TVector>();
+        }
+
+        private void RunTransposed<TVector>() where TVector : unmanaged, IVector<TVector>
+        {
+            if (bias != null && !accumulate)
+            {
+                for (var row = 0; row < m; row++)
+                    new ReadOnlySpan<float>(bias, n).CopyTo(new Span<float>(c + (nint)row * ldc, n));
+            }
+            new TransposedProduct
+            {
+                M = m, N = n, K = k, A = a, Lda = lda, B = new(b, ldb), C = c, Ldc = ldc, Accumulate = accumulate || bias != null,
+            }.Run<TVector>();
         }
 
         private void RunPacking<TVector>() where TVector : unmanaged, IVector<TVector>
@@ -246,11 +267,12 @@ internal static unsafe class MatMul
             };
             var width = Panels.Width<TVector>();
             next.Spread(endPanel - firstPanel);
-            for (var depth0 = 0; depth0 == 0 || depth0 < k; depth0 += DepthBlock)
+            var depthBlock = packed == null ? UnpackedDepthBlock : DepthBlock;
+            for (var depth0 = 0; depth0 == 0 || depth0 < k; depth0 += depthBlock)
             {
-                job.Depth = Math.Min(DepthBlock, k - depth0);
+                job.Depth = Math.Min(depthBlock, k - depth0);
                 epilogue.SetLimits(&job, isLast: depth0 + job.Depth >= k);
-                job.Streams = epilogue.Residual != c && Epilogue.Streams(c, (long)m * n, ldc, k);
+                job.Streams = epilogue.Residual != c && k <= depthBlock && Epilogue.Streams(c, (long)m * n, ldc, k);
                 var function = depth0 + job.Depth >= k ? epilogue.Function : null;
                 var left = block + (transA ? (nint)depth0 * stride : depth0);
                 for (var panel = firstPanel; panel < endPanel; panel++)

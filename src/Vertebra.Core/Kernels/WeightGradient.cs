@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace Vertebra.Kernels;
 
 /// <summary>
-/// The weight gradient of a convolution: for every tap, (input channels × pixels) · (pixels × output channels), summed over the
-/// pixels of all images for which the tap reads inside the input. The pixels are cut into chunks by the shape alone; each has its
-/// own sums, laid out like packed weights ([taps · input channels] × panels of output channels), which are added in order.
+/// The weight gradient of a convolution with groups or few input channels (others: <see cref="DenseWeightGradient"/>): for every tap,
+/// (input channels × pixels) · (pixels × output channels), summed over the pixels of all images for which the tap reads inside the
+/// input. The pixels are cut into chunks by the shape alone; each has its own sums, laid out like packed weights ([taps · input channels] × panels of output channels), which are added in order.
 /// </summary>
 internal unsafe struct WeightGradient
 {
@@ -13,10 +13,6 @@ internal unsafe struct WeightGradient
     private const int PartialBytes = 2 << 20;
     private const long SmallestPart = 1 << 20;
     private const int WantedParts = 32;
-
-    // Pixels a multiple of this many bytes apart fall on few sets of the first-level cache: where no taps share them, they are
-    // copied closer together.
-    private const int AwkwardStride = 1024;
 
     // Input channels of a block of the result.
     private const int SmallestBlock = 56;
@@ -31,21 +27,17 @@ internal unsafe struct WeightGradient
     private readonly TapGrid _taps;
     private readonly bool _merged;
 
-    private readonly bool _isAwkward;
-
     // Rows of the result for each tap, and taps, as seen after merging.
     private readonly int _depth, _tapColumns;
 
     public WeightGradient(in ConvShape shape, float* x, float* dy)
     {
-        // Without padding and stride a pointwise convolution has no rows: longer runs.
-        _shape = shape.IsPointwise && shape.H > 1 && (long)shape.H * shape.W <= 1024 ? shape with { H = 1, W = shape.H * shape.W } : shape;
+        _shape = shape;
         (_oh, _ow) = (_shape.OH, _shape.OW);
         _x = x;
         _dy = dy;
         _taps = TapGrid.Forward(_shape);
         _merged = shape.GroupC < FewChannels && shape.KW > 1 && shape.DilationW == 1;
-        _isAwkward = shape is { KH: 1, KW: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0, Groups: 1 } && shape.C * sizeof(float) % AwkwardStride == 0;
         (_depth, _tapColumns) = _merged ? (shape.KW * shape.GroupC, 1) : (shape.GroupC, shape.KW);
     }
 
@@ -140,37 +132,10 @@ internal unsafe struct WeightGradient
             };
             RunRows<TVector>(firstRow, endRow, firstUnit, endUnit, firstDepth, depth, sums, accumulate, table, input);
         }
-        else if (_isAwkward && endUnit - firstUnit > 2 && firstRow < endRow)
-        {
-            var pixel = (depth + 15) / 16 * 16 + 16;
-            using var compact = Scratch.Take((long)(endRow - firstRow) * _ow * pixel);
-            for (var row = firstRow; row < endRow; row++)
-            {
-                var from = _x + ((nint)(row / _oh) * _shape.H + row % _oh * _shape.StrideH) * _shape.W * _shape.C + firstDepth;
-                CopyChannels<TVector>(from, _ow, _shape.StrideW * _shape.C, depth, compact.Pointer + (nint)(row - firstRow) * _ow * pixel, pixel);
-            }
-            var input = new Input(compact.Pointer - firstDepth, pixel, pixel) { OutputRow = (nint)_ow * pixel };
-            RunRows<TVector>(firstRow, endRow, firstUnit, endUnit, firstDepth, depth, sums, accumulate, table, input);
-        }
         else
         {
             var input = new Input(_x, _shape.C, _shape.StrideW * _shape.C) { GroupStep = _shape.GroupC };
             RunRows<TVector>(firstRow, endRow, firstUnit, endUnit, firstDepth, depth, sums, accumulate, table, input);
-        }
-    }
-
-    // Channels are copied in whole vectors where the row has them.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void CopyChannels<TVector>(float* from, int pixels, int fromStride, int depth, float* to, int toStride)
-        where TVector : unmanaged, IVector<TVector>
-    {
-        var vectors = depth / TVector.Count * TVector.Count;
-        for (; pixels > 0; pixels--, from += fromStride, to += toStride)
-        {
-            for (var i = 0; i < vectors; i += TVector.Count)
-                TVector.Load(from + i).Store(to + i);
-            for (var i = vectors; i < depth; i++)
-                to[i] = from[i];
         }
     }
 

@@ -60,7 +60,7 @@ internal unsafe struct WinogradConv
 
     // Squares down and across an image, the blocks they are cut into, and the sizes of a block: numbers from square to square of the
     // transformed inputs, and from product to product of inputs and results.
-    private readonly record struct Partition(int Down, int Across, int Squares, int Blocks, int Panels, nint RowStride)
+    internal readonly record struct Partition(int Down, int Across, int Squares, int Blocks, int Panels, nint RowStride)
     {
         public int BlockSquares => (Squares + Blocks - 1) / Blocks;
 
@@ -71,7 +71,7 @@ internal unsafe struct WinogradConv
         public (int First, int End) Block(int block) => ((int)((long)Squares * block / Blocks), (int)((long)Squares * (block + 1) / Blocks));
     }
 
-    private readonly Partition Plan<TVector, TScheme>()
+    internal readonly Partition Plan<TVector, TScheme>()
         where TVector : unmanaged, IVector<TVector>
         where TScheme : IWinogradScheme
     {
@@ -145,7 +145,7 @@ internal unsafe struct WinogradConv
     }
 
     /// <summary>The place of a square: its image, and its first row and column of the output.</summary>
-    private static (int Image, int Row, int Column) Place<TScheme>(in Partition plan, int square) where TScheme : IWinogradScheme
+    internal static (int Image, int Row, int Column) Place<TScheme>(in Partition plan, int square) where TScheme : IWinogradScheme
     {
         var (line, column) = (square / plan.Across, square % plan.Across);
         return (line / plan.Down, line % plan.Down * TScheme.Results, column * TScheme.Results);
@@ -154,7 +154,7 @@ internal unsafe struct WinogradConv
     // Squares first to end; to is the place of the first, planes lie between the products of a square.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     [SkipLocalsInit]
-    private readonly void TransformInputs<TVector, TScheme>(in Partition plan, int first, int end, float* to, nint plane)
+    internal readonly void TransformInputs<TVector, TScheme>(in Partition plan, int first, int end, float* to, nint plane)
         where TVector : unmanaged, IVector<TVector>
         where TScheme : IWinogradScheme
     {

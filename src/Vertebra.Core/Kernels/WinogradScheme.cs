@@ -73,6 +73,9 @@ internal readonly unsafe struct WinogradF4 : IWinogradScheme
     private const double A = 0.6875, B = 1.5;
     private const double A2 = A * A, B2 = B * B;
 
+    // One over the product of a point's distances to the others.
+    private const double AtA = 1 / (2 * A2 * (A2 - B2)), AtB = 1 / (2 * B2 * (B2 - A2));
+
     public static int Results => 4;
     public static int Side => 6;
 
@@ -98,7 +101,6 @@ internal readonly unsafe struct WinogradF4 : IWinogradScheme
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Filter<TVector>(TVector g0, TVector g1, TVector g2, float* to, nint step) where TVector : unmanaged, IVector<TVector>
     {
-        const double AtA = 1 / (2 * A2 * (A2 - B2)), AtB = 1 / (2 * B2 * (B2 - A2));
         (TVector.Create((float)(1 / (A2 * B2))) * g0).Store(to);
         var even = TVector.Create((float)AtA) * TVector.Fma(TVector.Create((float)A2), g2, g0);
         TVector.Fma(TVector.Create((float)(AtA * A)), g1, even).Store(to + step);
@@ -119,5 +121,33 @@ internal readonly unsafe struct WinogradF4 : IWinogradScheme
         TVector.Fma(TVector.Create((float)A), oddA, TVector.Create((float)B) * oddB).Store(to + step);
         TVector.Fma(TVector.Create((float)A2), evenA, TVector.Create((float)B2) * evenB).Store(to + 2 * step);
         TVector.Fma(TVector.Create((float)(A * A2)), oddA, TVector.Fma(TVector.Create((float)(B * B2)), oddB, p5)).Store(to + 3 * step);
+    }
+
+    /// <summary>A y, for the gradient of the products: stores <see cref="Side"/> vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void OutputGradient<TVector>(TVector y0, TVector y1, TVector y2, TVector y3, float* to, nint step) where TVector : unmanaged, IVector<TVector>
+    {
+        y0.Store(to);
+        y3.Store(to + 5 * step);
+        var even = TVector.Fma(TVector.Create((float)A2), y2, y0);
+        var odd = TVector.Create((float)A) * TVector.Fma(TVector.Create((float)A2), y3, y1);
+        (even + odd).Store(to + step);
+        (even - odd).Store(to + 2 * step);
+        even = TVector.Fma(TVector.Create((float)B2), y2, y0);
+        odd = TVector.Create((float)B) * TVector.Fma(TVector.Create((float)B2), y3, y1);
+        (even + odd).Store(to + 3 * step);
+        (even - odd).Store(to + 4 * step);
+    }
+
+    /// <summary>Gᵀ u, for the gradient of the filter: stores three vectors.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void FilterGradient<TVector>(TVector u0, TVector u1, TVector u2, TVector u3, TVector u4, TVector u5, float* to, nint step)
+        where TVector : unmanaged, IVector<TVector>
+    {
+        var (evenA, oddA) = (TVector.Create((float)AtA) * (u1 + u2), TVector.Create((float)(AtA * A)) * (u1 - u2));
+        var (evenB, oddB) = (TVector.Create((float)AtB) * (u3 + u4), TVector.Create((float)(AtB * B)) * (u3 - u4));
+        TVector.Fma(TVector.Create((float)(1 / (A2 * B2))), u0, evenA + evenB).Store(to);
+        (oddA + oddB).Store(to + step);
+        TVector.Fma(TVector.Create((float)A2), evenA, TVector.Fma(TVector.Create((float)B2), evenB, u5)).Store(to + 2 * step);
     }
 }

@@ -165,7 +165,7 @@ public sealed record Conv2dWeightGradient(int KernelH, int KernelW) : Convolutio
 
     protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs) =>
         Conv.WeightGradient(SizesOf(inputs[0].Shape, outputs[0].Shape[0], KernelH, KernelW),
-            inputs[0].Pointer<float>(), inputs[1].Pointer<float>(), outputs[0].Pointer<float>());
+            inputs[0].Pointer<float>(), inputs[1].Pointer<float>(), outputs[0].Pointer<float>(), Winograd.InTraining);
 
     public override Tensor?[] Gradient(GradientContext g)
     {

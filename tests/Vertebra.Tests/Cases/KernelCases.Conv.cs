@@ -58,6 +58,9 @@ public static unsafe partial class KernelCases
         yield return new(1, 7, 7, 130, 260, 3, 3) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(2, 60, 60, 3, 16, 3, 3) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(3, 7, 7, 512, 104, 1, 1);
+        yield return new(2, 28, 28, 40, 200, 1, 1);
+        // As large as the image, with too many weights to pack.
+        yield return new(2, 7, 6, 65, 100, 7, 6);
         yield return new(2, 7, 8, 256, 130, 1, 1) { StrideH = 2, StrideW = 3 };
         yield return new(3, 6, 5, 256, 70, 3, 3) { StrideH = 2, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         yield return new(4, 32, 32, 64, 64, 3, 3) { Groups = 64, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };

@@ -14,6 +14,7 @@ public static unsafe partial class KernelCases
                 yield return ($"winograd {name}", () => CheckWinograd(shape, method));
                 yield return ($"winograd epilogue {name}", () => CheckWinogradEpilogue(shape, method));
             }
+            yield return ($"winograd weight gradient {shape}", () => CheckWinogradWeightGradient(shape));
         }
         yield return ("winograd choice", CheckChoice);
     }
@@ -69,6 +70,29 @@ public static unsafe partial class KernelCases
         Assert.Equal(actualDx.Span, packedDx.Span);
     }
 
+    private static void CheckWinogradWeightGradient(ConvShape s)
+    {
+        if (s.OutputCount == 0)
+            return;
+        using var x = new GuardedFloats((int)s.InputCount, seed: 1);
+        using var dy = new GuardedFloats((int)s.OutputCount, seed: 2);
+        var (dw, magnitude) = (new double[s.WeightCount], new double[s.WeightCount]);
+        for (var n = 0; n < s.N; n++)
+        for (var row = 0; row < s.OH; row++)
+        for (var column = 0; column < s.OW; column++)
+        for (var tap = 0; tap < 9; tap++)
+        {
+            var (ih, iw) = (row - s.PadTop + tap / 3, column - s.PadLeft + tap % 3);
+            if (ih < 0 || ih >= s.H || iw < 0 || iw >= s.W)
+                continue;
+            for (var o = 0; o < s.OC; o++)
+            for (var c = 0; c < s.C; c++)
+                Add(dw, magnitude, (o * s.C + c) * 9 + tap, (double)dy[((n * s.OH + row) * s.OW + column) * s.OC + o] * x[((n * s.H + ih) * s.W + iw) * s.C + c]);
+        }
+        using var actual = SameBitsOnAnyThreads(dw.Length, t => Level.Run(new WinogradWeightGradient(s, x.Pointer, dy.Pointer, t.Pointer)));
+        AssertWinogradClose(dw, magnitude, actual.Span, 12e-7);
+    }
+
     // The sums of the definition in float64, and the sums of their terms' absolute values.
     private static (double[] Y, double[] YMagnitude, double[] Dx, double[] DxMagnitude) Definition(
         ConvShape s, GuardedFloats x, GuardedFloats w, GuardedFloats dy, GuardedFloats bias, GuardedFloats inputBias)
@@ -98,10 +122,14 @@ public static unsafe partial class KernelCases
 
     // A result is mixed with the others of its square, so its error is in proportion to the largest sum of magnitudes around it. Where the
     // direct form is allowed 4e-7 of it, F(2×2) is too, and F(4×4) twice that.
-    private static void AssertWinogradClose(double[] expected, double[] magnitudes, ReadOnlySpan<float> actual, ConvMethod method)
+    private static void AssertWinogradClose(double[] expected, double[] magnitudes, ReadOnlySpan<float> actual, ConvMethod method) =>
+        AssertWinogradClose(expected, magnitudes, actual, method == ConvMethod.Winograd4 ? 8e-7 : 4e-7);
+
+    // Errors as a share of the largest sum of absolute terms.
+    private static void AssertWinogradClose(double[] expected, double[] magnitudes, ReadOnlySpan<float> actual, double share)
     {
         Assert.Equal(expected.Length, actual.Length);
-        var allowed = (method == ConvMethod.Winograd4 ? 8e-7 : 4e-7) * magnitudes.DefaultIfEmpty().Max() + 1e-12;
+        var allowed = share * magnitudes.DefaultIfEmpty().Max() + 1e-12;
         for (var i = 0; i < expected.Length; i++)
             Assert.True(Math.Abs(expected[i] - actual[i]) <= allowed, $"element {i}: {actual[i]} instead of {expected[i]}, {allowed} allowed");
     }
