@@ -22,6 +22,9 @@ internal unsafe struct TransposedProduct
     private const long SmallestPart = 1 << 20;
     private const int WantedParts = 32;
 
+    // Rows of A no further apart (in numbers) are read where they lie: a block of them is in the second-level cache all the same.
+    private const int NearRows = 256;
+
     // Between the tiles' rows of the copy of A: vectors may be written past a tile's end, and tiles do not share sets of the cache.
     private const int Gap = 16;
 
@@ -73,7 +76,7 @@ internal unsafe struct TransposedProduct
         var mostChunks = Batch > 1 ? 1 : Math.Min(K / SmallestChunk, PartialNumbers / Math.Max(1, (long)M * Ldc));
         var chunks = (int)Math.Clamp(mostChunks, 1, (wanted + blocks - 1) / blocks);
         blocks *= chunks;
-        // Each run of units copies the block of A again.
+        // Each run of units reads the block of A again.
         var mostRuns = blocks < FewBlocks ? units : units / UnitsWorthCopying;
         return new(chunks, rowBlocks, Math.Clamp((wanted + blocks - 1) / blocks, 1, Math.Max(1, mostRuns)), units, Batch);
     }
@@ -94,17 +97,21 @@ internal unsafe struct TransposedProduct
         var (firstDepth, depths) = Share(K, chunk, plan.Chunks);
         var a = A + product * StrideA + firstRow;
         var c = C + product * StrideC + ((nint)chunk * M + firstRow) * Ldc;
-        using var packedA = Scratch.Take((long)PlaneOf<TVector>() * Tiles<TVector>(rows));
+        using var packedA = Scratch.Take(IsNear ? 0 : (long)PlaneOf<TVector>() * Tiles<TVector>(rows));
         using var packedB = Scratch.Take(DepthBlock * Panels.Width<TVector>());
         using var table = Scratch.Take(DepthBlock * 2);
         for (var depth = 0; depth < depths || depth == 0; depth += DepthBlock)
         {
             var count = Math.Min(DepthBlock, depths - depth);
-            PackRows<TVector>(a + (nint)(firstDepth + depth) * Lda, Lda, count, rows, packedA.Pointer);
+            var left = a + (nint)(firstDepth + depth) * Lda;
+            if (!IsNear)
+                PackRows<TVector>(left, Lda, count, rows, packedA.Pointer);
             RunUnits<TVector>(
-                product, firstDepth + depth, count, firstUnit, units, rows, packedA.Pointer, packedB.Pointer, (float**)table.Pointer, c, Accumulate || depth > 0);
+                product, firstDepth + depth, count, firstUnit, units, rows, IsNear ? left : packedA.Pointer, packedB.Pointer, (float**)table.Pointer, c, Accumulate || depth > 0);
         }
     }
+
+    private readonly bool IsNear => Lda <= NearRows;
 
     private static int Tiles<TVector>(int rows) where TVector : unmanaged, IVector<TVector> =>
         (rows + TileKernel.MaxRows<TVector>(2) - 1) / TileKernel.MaxRows<TVector>(2);
@@ -149,7 +156,7 @@ internal unsafe struct TransposedProduct
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void RunUnits<TVector>(
-        int product, int firstDepth, int depths, int firstUnit, int units, int rows, float* packedA, float* packedB, float** table, float* c, bool accumulate)
+        int product, int firstDepth, int depths, int firstUnit, int units, int rows, float* block, float* packedB, float** table, float* c, bool accumulate)
         where TVector : unmanaged, IVector<TVector>
     {
         nint noOffset = 0;
@@ -168,12 +175,13 @@ internal unsafe struct TransposedProduct
             PackPanel<TVector>(table, depths, lane, lanes, packedB);
             job.BStride = Panels.PaddedWidth<TVector>(lanes) * sizeof(float);
             var target = c + (nint)tap * N + lane;
+            var left = block;
             for (var tile = 0; tile < tiles; tile++)
             {
                 var height = HeightOf(tile, rows, tiles);
-                job.DepthStride = height * sizeof(float);
-                Kernels.Tiles.Run<TVector, AcrossDepth>(
-                    &job, height, sizeof(float), lanes, packedA + (nint)tile * PlaneOf<TVector>(), packedB, null, target, Ldc, accumulate);
+                job.DepthStride = (IsNear ? Lda : height) * sizeof(float);
+                Kernels.Tiles.Run<TVector, AcrossDepth>(&job, height, sizeof(float), lanes, left, packedB, null, target, Ldc, accumulate);
+                left += IsNear ? height : PlaneOf<TVector>();
                 target += (nint)height * Ldc;
                 if (panel + 1 < panels)
                     Fetch<TVector>(table, depths * tile / tiles, depths * (tile + 1) / tiles, lane + Panels.Width<TVector>());
