@@ -26,6 +26,16 @@ internal static unsafe class Depthwise
         }
     }
 
+    /// <summary>Forward with a pointwise convolution before it, after it or both; the multiplier is 1.</summary>
+    public static void Chain(
+        in ConvShape shape, float* x, in PointwiseLayer expansion, float* weights, float* bias, in Epilogue epilogue, in PointwiseLayer projection, float* y)
+    {
+        var job = ForwardJob(shape, x, weights, bias, y, epilogue);
+        job.Expansion = expansion;
+        job.Projection = projection;
+        job.RunChain();
+    }
+
     /// <summary>Input gradient, with weights [KH · KW, OC].</summary>
     public static void InputGradient(in ConvShape shape, float* dy, float* weights, float* dx, float* bias)
     {
@@ -84,16 +94,19 @@ internal static unsafe class Depthwise
             new Span<float>(target, multiplier).Fill(x[i]);
     }
 
-    private static void ForwardSpread(in ConvShape shape, float* x, float* weights, float* bias, float* y, in Epilogue epilogue)
+    private static void ForwardSpread(in ConvShape shape, float* x, float* weights, float* bias, float* y, in Epilogue epilogue) =>
+        ForwardJob(shape, x, weights, bias, y, epilogue).Run();
+
+    private static DepthwiseConv ForwardJob(in ConvShape shape, float* x, float* weights, float* bias, float* y, in Epilogue epilogue)
     {
         var (oh, ow) = (shape.OH, shape.OW);
-        new DepthwiseConv
+        return new DepthwiseConv
         {
             X = x, N = shape.N, H = shape.H, W = shape.W, Channels = shape.C,
             StrideH = shape.StrideH, StrideW = shape.StrideW, Taps = TapGrid.Forward(shape),
             Y = y, OutH = oh, OutW = ow, OutImage = (nint)oh * ow * shape.C, OutRow = (nint)ow * shape.C, OutPixel = shape.C,
             Weights = weights, KernelWidth = shape.KW, Bias = bias, Epilogue = epilogue,
-        }.Run();
+        };
     }
 
     private static void InputGradientSpread(in ConvShape shape, float* dy, float* weights, float* dx, float* bias)

@@ -38,6 +38,12 @@ internal unsafe partial struct DepthwiseConv
     /// <summary>For outputs without gaps only.</summary>
     public Epilogue Epilogue;
 
+    /// <summary>What the image is computed from, row by row; where it does not exist, rows are taken from <see cref="X"/>.</summary>
+    public PointwiseLayer Expansion;
+
+    /// <summary>What the results go through; where it does not exist, they are written to <see cref="Y"/>.</summary>
+    public PointwiseLayer Projection;
+
     public readonly void Run()
     {
         if (N == 0 || OutH <= 0 || OutW <= 0)

@@ -15,7 +15,7 @@ internal static unsafe class MatMul
     private const int UnpackedDepthBlock = 32;
     private const int RowBlockBytes = 384 << 10;
     private const int PanelsInCacheBytes = 256 << 10;
-    private const int StripTiles = 8;
+    private const int StripRows = 112;
 
     // Below this many multiply-adds a product is not worth waking another thread.
     private const long SmallestShared = 1 << 17;
@@ -204,11 +204,11 @@ internal static unsafe class MatMul
             var panelBytes = (long)k * (endPanel - firstPanel) * Panels.Width<TVector>() * sizeof(float);
             if (packed == null || panelBytes > PanelsInCacheBytes || k > DepthBlock)
             {
-                RunStrip<TVector>(packed, block, stride, firstRow, rows, firstPanel, endPanel, default);
+                RunStrip<TVector>(packed, block, stride, firstRow, rows, firstPanel, endPanel);
                 return;
             }
-            // All panels stay in the cache: go down A and C once, a strip of rows at a time, with the next rows of A on their way.
-            var strip = StripTiles * TileKernel.MaxRows<TVector>(2);
+            // All panels stay in the cache: go down A and C once, a strip of rows at a time.
+            var strip = StripRows / TileKernel.MaxRows<TVector>(2) * TileKernel.MaxRows<TVector>(2);
             if (StreamsStrips<TVector>(firstPanel, endPanel))
             {
                 RunStreamedStrips<TVector>(packed, block, stride, firstRow, rows, strip, endPanel);
@@ -218,8 +218,7 @@ internal static unsafe class MatMul
             {
                 var height = Math.Min(strip, rows - row);
                 var rowStep = transA ? 1 : (nint)stride;
-                var next = transA ? default : new Prefetch(block + (row + height) * rowStep, Math.Min(strip, rows - row - height) * rowStep * sizeof(float));
-                RunStrip<TVector>(packed, block + row * rowStep, stride, firstRow + row, height, firstPanel, endPanel, next);
+                RunStrip<TVector>(packed, block + row * rowStep, stride, firstRow + row, height, firstPanel, endPanel);
             }
         }
 
@@ -236,9 +235,8 @@ internal static unsafe class MatMul
             for (var row = 0; row < rows; row += strip)
             {
                 var height = Math.Min(strip, rows - row);
-                var next = new Prefetch(block + (row + height) * (nint)stride, Math.Min(strip, rows - row - height) * (nint)stride * sizeof(float));
                 new Product(height, n, k, a, lda, transA, b, ldb, transB, packedB, copy.Pointer, n, false, bias, epilogue)
-                    .RunStrip<TVector>(packed, block + row * (nint)stride, stride, 0, height, 0, endPanel, next);
+                    .RunStrip<TVector>(packed, block + row * (nint)stride, stride, 0, height, 0, endPanel);
                 StreamedCopy<TVector>(copy.Pointer, c + (firstRow + row) * (nint)n, (long)height * n);
             }
         }
@@ -256,8 +254,7 @@ internal static unsafe class MatMul
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private void RunStrip<TVector>(
-            float* packed, float* block, int stride, int firstRow, int rows, int firstPanel, int endPanel, Prefetch next)
+        private void RunStrip<TVector>(float* packed, float* block, int stride, int firstRow, int rows, int firstPanel, int endPanel)
             where TVector : unmanaged, IVector<TVector>
         {
             nint noOffset = 0;
@@ -266,7 +263,6 @@ internal static unsafe class MatMul
                 Taps = 1, TapOffsets = &noOffset, RowStride = (nint)stride * sizeof(float), DepthStride = (nint)stride * sizeof(float),
             };
             var width = Panels.Width<TVector>();
-            next.Spread(endPanel - firstPanel);
             var depthBlock = packed == null ? UnpackedDepthBlock : DepthBlock;
             for (var depth0 = 0; depth0 == 0 || depth0 < k; depth0 += depthBlock)
             {
@@ -277,7 +273,6 @@ internal static unsafe class MatMul
                 var left = block + (transA ? (nint)depth0 * stride : depth0);
                 for (var panel = firstPanel; panel < endPanel; panel++)
                 {
-                    next.Go();
                     var column = panel * width;
                     var lanes = Math.Min(width, n - column);
                     var padded = Panels.PaddedWidth<TVector>(lanes);

@@ -71,7 +71,7 @@ internal unsafe struct TileJob
 }
 
 /// <summary>How a tile reads A.</summary>
-internal interface ITileOrder
+internal unsafe interface ITileOrder
 {
     /// <summary>A row of A is <see cref="TileJob.RowStride"/> after the row before; else rows are contiguous numbers.</summary>
     static abstract bool RowsApart { get; }
@@ -79,32 +79,50 @@ internal interface ITileOrder
     /// <summary>The next depth of A is the next number; else it is <see cref="TileJob.DepthStride"/> away.</summary>
     static abstract bool DepthContiguous { get; }
 
-    /// <summary>A holds a vector, multiplied lane by lane, where it else holds a number for all lanes.</summary>
-    static abstract bool Lanewise { get; }
+    /// <summary>Where row <paramref name="index"/> of A lies: <paramref name="times"/> strides after <paramref name="first"/>, or so many numbers.</summary>
+    static abstract byte* Row(byte* first, nint stride, int times, int index);
+
+    /// <summary>What a row of B is multiplied by: a number for all lanes, or a vector, lane by lane.</summary>
+    static abstract TVector Factor<TVector>(byte* a) where TVector : unmanaged, IVector<TVector>;
 }
 
 /// <summary>A row-major matrix, or the pixels of an image with their channels summed over.</summary>
-internal readonly struct AlongDepth : ITileOrder
+internal readonly unsafe struct AlongDepth : ITileOrder
 {
     public static bool RowsApart => true;
     public static bool DepthContiguous => true;
-    public static bool Lanewise => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Row(byte* first, nint stride, int times, int index) => first + times * stride;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Factor<TVector>(byte* a) where TVector : unmanaged, IVector<TVector> => TVector.Broadcast((float*)a);
 }
 
 /// <summary>A transposed matrix, or channels of an image summed over pixels.</summary>
-internal readonly struct AcrossDepth : ITileOrder
+internal readonly unsafe struct AcrossDepth : ITileOrder
 {
     public static bool RowsApart => false;
     public static bool DepthContiguous => false;
-    public static bool Lanewise => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Row(byte* first, nint stride, int times, int index) => first + index * sizeof(float);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Factor<TVector>(byte* a) where TVector : unmanaged, IVector<TVector> => TVector.Broadcast((float*)a);
 }
 
 /// <summary>Pixels of an image of which every channel is on its own: depthwise convolution. One vector wide only.</summary>
-internal readonly struct ByLane : ITileOrder
+internal readonly unsafe struct ByLane : ITileOrder
 {
     public static bool RowsApart => true;
     public static bool DepthContiguous => false;
-    public static bool Lanewise => true;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static byte* Row(byte* first, nint stride, int times, int index) => first + times * stride;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Factor<TVector>(byte* a) where TVector : unmanaged, IVector<TVector> => TVector.Load((float*)a);
 }
 
 /// <summary>
@@ -243,7 +261,7 @@ internal static unsafe class TileKernel
         for (var tap = 0; tap < taps; tap++)
         {
             var p = a + job->TapOffsets[tap];
-            var q = TOrder.RowsApart && TRows.Value > 7 ? p + 7 * s : p;
+            var q = TRows.Value > 7 ? TOrder.Row(p, s, 7, 7) : p;
             if (tapOffsetsB != null)
                 b = firstB + tapOffsetsB[tap];
             for (var depth = job->Depth; depth > 0; depth--)
@@ -252,36 +270,36 @@ internal static unsafe class TileKernel
                 var v = TColumns.Value > 1 ? TVector.Load((float*)(b + second)) : default;
 
                 if (TRows.Value > 0)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p : p + 0 * sizeof(float)), u, v, ref c0, ref d0);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(p, s, 0, 0)), u, v, ref c0, ref d0);
                 if (TRows.Value > 1)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + s : p + 1 * sizeof(float)), u, v, ref c1, ref d1);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(p, s, 1, 1)), u, v, ref c1, ref d1);
                 if (TRows.Value > 2)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + 2 * s : p + 2 * sizeof(float)), u, v, ref c2, ref d2);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(p, s, 2, 2)), u, v, ref c2, ref d2);
                 if (TRows.Value > 3)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + s3 : p + 3 * sizeof(float)), u, v, ref c3, ref d3);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(p, s3, 1, 3)), u, v, ref c3, ref d3);
                 if (TRows.Value > 4)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + 4 * s : p + 4 * sizeof(float)), u, v, ref c4, ref d4);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(p, s, 4, 4)), u, v, ref c4, ref d4);
                 if (TRows.Value > 5)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + s5 : p + 5 * sizeof(float)), u, v, ref c5, ref d5);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(p, s5, 1, 5)), u, v, ref c5, ref d5);
                 if (TRows.Value > 6)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? p + 2 * s3 : p + 6 * sizeof(float)), u, v, ref c6, ref d6);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(p, s3, 2, 6)), u, v, ref c6, ref d6);
                 if (TRows.Value > 7)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q : p + 7 * sizeof(float)), u, v, ref c7, ref d7);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(q, s, 0, 0)), u, v, ref c7, ref d7);
                 if (TRows.Value > 8)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + s : p + 8 * sizeof(float)), u, v, ref c8, ref d8);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(q, s, 1, 1)), u, v, ref c8, ref d8);
                 if (TRows.Value > 9)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + 2 * s : p + 9 * sizeof(float)), u, v, ref c9, ref d9);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(q, s, 2, 2)), u, v, ref c9, ref d9);
                 if (TRows.Value > 10)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + s3 : p + 10 * sizeof(float)), u, v, ref c10, ref d10);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(q, s3, 1, 3)), u, v, ref c10, ref d10);
                 if (TRows.Value > 11)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + 4 * s : p + 11 * sizeof(float)), u, v, ref c11, ref d11);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(q, s, 4, 4)), u, v, ref c11, ref d11);
                 if (TRows.Value > 12)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + s5 : p + 12 * sizeof(float)), u, v, ref c12, ref d12);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(q, s5, 1, 5)), u, v, ref c12, ref d12);
                 if (TRows.Value > 13)
-                    Step<TVector, TColumns, TOrder>((float*)(TOrder.RowsApart ? q + 2 * s3 : p + 13 * sizeof(float)), u, v, ref c13, ref d13);
+                    Step<TVector, TColumns>(TOrder.Factor<TVector>(TOrder.Row(q, s3, 2, 6)), u, v, ref c13, ref d13);
                 b += bStride;
                 p += depthStride;
-                if (TOrder.RowsApart && TRows.Value > 7)
+                if (TRows.Value > 7)
                     q += depthStride;
             }
         }
@@ -353,25 +371,13 @@ internal static unsafe class TileKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Step<TVector, TColumns, TOrder>(float* a, TVector u, TVector v, ref TVector c, ref TVector d)
+    private static void Step<TVector, TColumns>(TVector x, TVector u, TVector v, ref TVector c, ref TVector d)
         where TVector : unmanaged, IVector<TVector>
         where TColumns : IConstant
-        where TOrder : ITileOrder
     {
-        if (TOrder.Lanewise)
-        {
-            c = TVector.FmaLoad(a, u, c);
-        }
-        else if (TColumns.Value == 1)
-        {
-            c = TVector.FmaBroadcast(a, u, c);
-        }
-        else
-        {
-            var x = TVector.Broadcast(a);
-            c = TVector.Fma(x, u, c);
-            d = TVector.Fma(x, v, d);
-        }
+        c.AddProduct(x, u);
+        if (TColumns.Value > 1)
+            d.AddProduct(x, v);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

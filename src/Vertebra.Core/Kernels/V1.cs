@@ -1,7 +1,7 @@
 namespace Vertebra.Kernels;
 
 /// <summary>One lane: the scalar fallback, and the tail of every wider loop. It rounds as the wider ones do.</summary>
-internal readonly unsafe struct V1(float value) : IVector<V1>
+internal unsafe struct V1(float value) : IVector<V1>
 {
     private readonly float _v = value;
 
@@ -15,8 +15,7 @@ internal readonly unsafe struct V1(float value) : IVector<V1>
 
     public void StoreStreaming(float* target) => *target = _v;
     public static V1 Fma(V1 a, V1 b, V1 c) => new(float.MultiplyAddEstimate(a._v, b._v, c._v));
-    public static V1 FmaBroadcast(float* a, V1 b, V1 c) => new(float.MultiplyAddEstimate(*a, b._v, c._v));
-    public static V1 FmaLoad(float* a, V1 b, V1 c) => new(float.MultiplyAddEstimate(*a, b._v, c._v));
+    public void AddProduct(V1 a, V1 b) => this = Fma(a, b, this);
     public static V1 operator +(V1 a, V1 b) => new(a._v + b._v);
     public static V1 operator -(V1 a, V1 b) => new(a._v - b._v);
     public static V1 operator *(V1 a, V1 b) => new(a._v * b._v);

@@ -6,9 +6,9 @@ using System.Runtime.Intrinsics.X86;
 namespace Vertebra.Kernels;
 
 /// <summary>Four lanes (Arm, SSE).</summary>
-internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
+internal unsafe struct V128(Vector128<float> value) : IVector<V128>
 {
-    private readonly Vector128<float> _v = value;
+    private Vector128<float> _v = value;
 
     public static int Count => 4;
     public static int Registers => Vector512.IsHardwareAccelerated || AdvSimd.IsSupported ? 32 : 16;
@@ -33,10 +33,7 @@ internal readonly unsafe struct V128(Vector128<float> value) : IVector<V128>
     public static V128 Fma(V128 a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V128 FmaBroadcast(float* a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(Vector128.Create(*a), b._v, c._v));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V128 FmaLoad(float* a, V128 b, V128 c) => new(Vector128.MultiplyAddEstimate(Vector128.Load(a), b._v, c._v));
+    public void AddProduct(V128 a, V128 b) => _v = Vector128.MultiplyAddEstimate(a._v, b._v, _v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V128 operator +(V128 a, V128 b) => new(a._v + b._v);

@@ -5,9 +5,9 @@ using System.Runtime.Intrinsics.X86;
 namespace Vertebra.Kernels;
 
 /// <summary>Eight lanes (AVX2).</summary>
-internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
+internal unsafe struct V256(Vector256<float> value) : IVector<V256>
 {
-    private readonly Vector256<float> _v = value;
+    private Vector256<float> _v = value;
 
     public static int Count => 8;
     public static int Registers => Vector512.IsHardwareAccelerated ? 32 : 16;
@@ -32,10 +32,7 @@ internal readonly unsafe struct V256(Vector256<float> value) : IVector<V256>
     public static V256 Fma(V256 a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V256 FmaBroadcast(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Avx.BroadcastScalarToVector256(a), b._v, c._v));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V256 FmaLoad(float* a, V256 b, V256 c) => new(Vector256.MultiplyAddEstimate(Vector256.Load(a), b._v, c._v));
+    public void AddProduct(V256 a, V256 b) => _v = Vector256.MultiplyAddEstimate(a._v, b._v, _v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V256 operator +(V256 a, V256 b) => new(a._v + b._v);

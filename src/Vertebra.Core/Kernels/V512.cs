@@ -5,9 +5,9 @@ using System.Runtime.Intrinsics.X86;
 namespace Vertebra.Kernels;
 
 /// <summary>Sixteen lanes (AVX-512).</summary>
-internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
+internal unsafe struct V512(Vector512<float> value) : IVector<V512>
 {
-    private readonly Vector512<float> _v = value;
+    private Vector512<float> _v = value;
 
     public static int Count => 16;
     public static int Registers => 32;
@@ -32,10 +32,7 @@ internal readonly unsafe struct V512(Vector512<float> value) : IVector<V512>
     public static V512 Fma(V512 a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(a._v, b._v, c._v));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V512 FmaBroadcast(float* a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(Vector512.Create(*a), b._v, c._v));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static V512 FmaLoad(float* a, V512 b, V512 c) => new(Vector512.MultiplyAddEstimate(Vector512.Load(a), b._v, c._v));
+    public void AddProduct(V512 a, V512 b) => _v = Vector512.MultiplyAddEstimate(a._v, b._v, _v);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V512 operator +(V512 a, V512 b) => new(a._v + b._v);

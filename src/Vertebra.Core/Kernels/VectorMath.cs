@@ -104,6 +104,21 @@ internal static class VectorMath
         return TVector.Select(TVector.GreaterThan(x, TVector.Zero), one, e) / (one + e);
     }
 
+    /// <summary>x / (1 + e^-x). Within 2.4 units, at two thirds of the cost of the product with <see cref="Sigmoid"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static TVector Silu<TVector>(TVector x) where TVector : unmanaged, IVector<TVector>
+    {
+        // At the upper bound the power of two is infinite, and the result 0.
+        var t = TVector.AtMost(TVector.Create(111f), TVector.AtLeast(TVector.Create(-87f), TVector.Zero - x));
+        var n = TVector.Round(t * TVector.Create(Log2E));
+        var p = ExpMinusOneNearZero(TVector.Fma(n, TVector.Create(-Ln2Low), TVector.Fma(n, TVector.Create(-Ln2High), t)));
+        // Both sides of a quotient near the end of the range are divided by 2^32, so that it comes out denormal and not 0.
+        var one = TVector.Create(1f);
+        var isLarge = TVector.GreaterThan(t, TVector.Create(60f));
+        var unit = TVector.Select(isLarge, TVector.Create(2.32830644e-10f), one);
+        return x * unit / TVector.Fma(p + one, TVector.PowerOfTwo(n - (isLarge & TVector.Create(32f))), unit);
+    }
+
     /// <summary>log(1 + e^x). Within 1.8 units.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static TVector Softplus<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>

@@ -28,11 +28,9 @@ internal unsafe interface IVector<TSelf> where TSelf : unmanaged, IVector<TSelf>
     /// <summary>a·b + c with one rounding where the hardware has it; two roundings, not a slow emulation, where it has not.</summary>
     static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
 
-    /// <summary><see cref="Fma"/> with one number in memory for all lanes of a: lets the compiler read it inside the instruction.</summary>
-    static abstract TSelf FmaBroadcast(float* a, TSelf b, TSelf c);
+    /// <summary>The same where the sum stays in place, which spares the compiler a copy.</summary>
+    void AddProduct(TSelf a, TSelf b);
 
-    /// <summary><see cref="Fma"/> with a vector in memory for a: lets the compiler read it inside the instruction.</summary>
-    static abstract TSelf FmaLoad(float* a, TSelf b, TSelf c);
     static abstract TSelf operator +(TSelf a, TSelf b);
     static abstract TSelf operator -(TSelf a, TSelf b);
     static abstract TSelf operator *(TSelf a, TSelf b);

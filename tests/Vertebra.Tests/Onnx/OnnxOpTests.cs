@@ -19,6 +19,7 @@ public class OnnxOpTests
         [typeof(SoftCrossEntropy)] = "a loss",
         [typeof(BinaryCrossEntropyWithLogits)] = "a loss",
         [typeof(ActivationGate)] = "part of gradients",
+        [typeof(InvertedResidual)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(FusedConv2d)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(FusedLinear)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(MaxPoolPick)] = "part of second derivatives",

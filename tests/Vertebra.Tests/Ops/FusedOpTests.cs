@@ -41,6 +41,40 @@ public class FusedOpTests
         }
     }
 
+    [Theory, MemberData(nameof(Activations))]
+    public void A_block_has_the_bits_of_its_convolutions_one_by_one(string name)
+    {
+        var activation = s_activations.GetValueOrDefault(name);
+        foreach (var (height, width, stride, kernel) in ((int, int, int, int)[])[(30, 17, 1, 3), (29, 40, 2, 3), (16, 14, 1, 5), (9, 7, 2, 5)])
+        {
+            var depthwise = new FusedConv2d(activation, false) { Padding = kernel / 2, Stride = stride, Groups = 40 };
+            var (pointwise, last) = (new FusedConv2d(activation, false), new FusedConv2d(activation, true));
+            var x = OpCases.Uniform([2, height, width, 12], 1, -3, 3);
+            Tensor[] first = [OpCases.Uniform([40, 12, 1, 1], 2), OpCases.Uniform([40], 3)], middle = [OpCases.Uniform([40, 1, kernel, kernel], 4), OpCases.Uniform([40], 5)];
+            Tensor[] project = [OpCases.Uniform([24, 40, 1, 1], 6), OpCases.Uniform([24], 7)];
+            var expanded = pointwise.Apply(x, first[0], first[1]);
+            var between = depthwise.Apply(expanded, middle[0], middle[1]);
+            var residual = OpCases.Uniform(between.Shape.With(3, 24), 8);
+            var plain = last.Apply(between, project[0], project[1], residual);
+            var block = new InvertedResidual(true, true, true, activation, activation, activation) { Padding = kernel / 2, Stride = stride, Groups = 40 };
+            Assert.Equal(plain.ToArray<float>(), block.Apply([x, .. first, .. middle, .. project, residual]).ToArray<float>());
+            Assert.Equal(between.ToArray<float>(), (block with { Projects = false, AddsResidual = false }).Apply([x, .. first, .. middle]).ToArray<float>());
+            Assert.Equal(plain.ToArray<float>(), (block with { Expands = false }).Apply([expanded, .. middle, .. project, residual]).ToArray<float>());
+        }
+    }
+
+    [Fact]
+    public void Blocks_that_do_not_fit_together_are_refused()
+    {
+        static TensorSpec Floats(Shape shape) => new(shape, DType.Float32);
+        var block = new InvertedResidual(true, true, false, null, null, null) { Groups = 8 };
+        TensorSpec[] inputs = [Floats([1, 6, 6, 4]), Floats([8, 4, 1, 1]), Floats([8]), Floats([8, 1, 3, 3]), Floats([8]), Floats([5, 8, 1, 1]), Floats([5])];
+        Assert.Equal([1, 4, 4, 5], block.Infer(inputs)[0].Shape);
+        Assert.Contains("residual", Assert.Throws<ShapeException>(() => (block with { Projects = false, AddsResidual = true }).Infer(inputs[..6])).Message);
+        Assert.Contains("pointwise", Assert.Throws<ShapeException>(() => block.Infer([.. inputs[..5], Floats([5, 8, 2, 2]), inputs[6]])).Message);
+        Assert.Contains("depthwise", Assert.Throws<ShapeException>(() => (block with { Groups = 4 }).Infer([.. inputs[..3], Floats([8, 2, 3, 3]), .. inputs[4..]])).Message);
+    }
+
     [Theory, InlineData(2), InlineData(30)]
     public void The_residual_may_be_written_over(int rows)
     {

@@ -12,7 +12,7 @@ internal static class Compiler
         graph = WithOwnHandles(graph);
         if (!options.Fuses)
             return graph.Rewrite();
-        graph = graph.Rewrite([.. SimplifyingRules.All, .. FoldingRules.All, .. FusingRules.All]).Rewrite(EpilogueRules.All);
+        graph = graph.Rewrite([.. SimplifyingRules.All, .. FoldingRules.All, .. FusingRules.All]).Rewrite(EpilogueRules.All).Rewrite(InvertedResidualRules.All);
         return WithPackedWeights(graph, options);
     }
 
@@ -27,27 +27,28 @@ internal static class Compiler
     // A weight that several nodes read gets a handle for each: the packed form is that of one op.
     private static Graph WithPackedWeights(Graph graph, CompileOptions options)
     {
-        var nodes = new List<Node>();
-        foreach (var node in graph.Nodes)
+        return new Graph(graph.Inputs, [.. graph.Nodes.Select(node => node.Op switch
         {
-            if (node.Op is not (FusedConv2d or FusedLinear) || node.Inputs[1].Data is not { } weight)
-            {
-                nodes.Add(node);
-                continue;
-            }
-            var (op, own) = (node.Op, weight.Detach());
-            if (op is FusedConv2d convolution)
-            {
-                var chosen = options.Winograd ? convolution.ByFastestMethod(node.Inputs[0].Shape, own.Shape, options.UsesTuned) : convolution;
-                chosen.Pack(node.Inputs[0].Shape, own);
-                op = chosen;
-            }
-            else
-            {
-                FusedLinear.Pack(node.Inputs[0].Shape, own);
-            }
-            nodes.Add(node with { Op = op, Inputs = [node.Inputs[0], new Value(node.Inputs[1].Name, node.Inputs[1].Spec, own), .. node.Inputs.Skip(2)] });
+            FusedConv2d op => WithPackedWeights(node, options.Winograd ? op.ByFastestMethod(node.Inputs[0].Shape, node.Inputs[1].Shape, options.UsesTuned) : op, [1]),
+            InvertedResidual op => WithPackedWeights(node, op, op.WeightInputs),
+            FusedLinear op => WithPackedWeights(node, op, [1]),
+            _ => node,
+        })], graph.Outputs, graph.ModuleOutputs);
+    }
+
+    private static Node WithPackedWeights(Node node, Op op, IEnumerable<int> weights)
+    {
+        if (weights.Any(i => node.Inputs[i].Data is null))
+            return node;
+        var own = weights.ToDictionary(i => i, i => new Value(node.Inputs[i].Name, node.Inputs[i].Spec, node.Inputs[i].Data!.Detach()));
+        node = node with { Op = op, Inputs = [.. node.Inputs.Select((value, i) => own.GetValueOrDefault(i, value))] };
+        switch (op)
+        {
+            case FusedConv2d convolution: convolution.Pack(node.Inputs[0].Shape, node.Inputs[1].Data!); break;
+            case InvertedResidual block: block.Pack(node.Inputs); break;
+            default: FusedLinear.Pack(node.Inputs[0].Shape, node.Inputs[1].Data!); break;
         }
-        return new Graph(graph.Inputs, nodes, graph.Outputs, graph.ModuleOutputs);
+        return node;
     }
 }
+

@@ -59,6 +59,11 @@ public sealed class CompiledProfile
             case FusedConv2d op:
                 var sizes = op.SizesFor(node.Inputs[0].Shape, node.Inputs[1].Shape);
                 return new(TextOf(sizes) + Epilogue(op.Activation, op.AddsResidual), ConvNames.Of(sizes, op.Method), ConvPacking.LevelFor(sizes.IsDepthwise ? sizes.C : sizes.GroupOC), parts, ChoiceOf(op.ProblemFor(node.Inputs[0].Shape, node.Inputs[1].Shape), options));
+            case InvertedResidual op:
+                var (x, y) = (node.Inputs[0].Shape, node.Outputs[0].Shape);
+                var depthwise = op.SizesOf(x, node.Inputs[op.Weight].Shape);
+                var text = (op.Expands ? $"{x[3]}>" : "") + TextOf(depthwise)["conv ".Length..] + (op.Projects ? $">{y[3]}" : "") + Epilogue(op.Activation ?? op.Middle, op.AddsResidual);
+                return new($"block {text}", "rows in the cache", Simd.Level, parts);
             case FusedLinear op:
                 var weight = node.Inputs[1].Shape;
                 return new($"linear {weight[1]}>{weight[0]}" + Epilogue(op.Activation, op.AddsResidual), FusedLinear.ReadsStored(node.Inputs[0].Shape) ? "dot products" : "matrix product", Simd.Level, parts);

@@ -60,6 +60,7 @@ public sealed class ReceptiveFields
         {
             Conv2d op => FieldRules.Slide(x, op, node.Inputs[1].Shape[2], node.Inputs[1].Shape[3], op.DilationH, op.DilationW),
             FusedConv2d op => WithResidual(node, states, FieldRules.Slide(x, op, node.Inputs[1].Shape[2], node.Inputs[1].Shape[3], op.DilationH, op.DilationW), op.AddsResidual),
+            InvertedResidual op => WithResidual(node, states, FieldRules.Slide(x, op, node.Inputs[op.Weight].Shape[2], node.Inputs[op.Weight].Shape[3], op.DilationH, op.DilationW), op.AddsResidual),
             PerImageConv2d op => FieldRules.Slide(x, op, node.Inputs[1].Shape[3], node.Inputs[1].Shape[4], op.DilationH, op.DilationW),
             ConvTranspose2d op => FieldRules.SlideTransposed(x, op, node.Inputs[1].Shape[2], node.Inputs[1].Shape[3]),
             Pool2d op => FieldRules.Slide(x, op, op.KernelH, op.KernelW, op.DilationH, op.DilationW),

@@ -22,7 +22,7 @@ public sealed record Silu : ActivationOp
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public TVector Invoke<TVector>(TVector x) where TVector : unmanaged, IVector<TVector> =>
-            x * VectorMath.Sigmoid(x);
+            VectorMath.Silu(x);
     }
 
     private readonly struct Derivative : IBinaryOperator

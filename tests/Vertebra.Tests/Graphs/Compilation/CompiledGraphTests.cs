@@ -155,6 +155,21 @@ public class CompiledGraphTests
         Assert.All(compiled.Graph.Nodes.Where(n => n.Op is FusedConv2d), n => Assert.True(n.Inputs[1].Data!.IsMeta, "the weight is held twice"));
     }
 
+    [Fact]
+    public void Blocks_of_a_mobile_network_whose_insides_are_large_become_one_op()
+    {
+        using var off = GradMode.Off();
+        var network = Models.Create("mobilenetv2_100");
+        var x = OpCases.Uniform([8, 64, 64, 3], 5);
+        var compiled = Graph.Trace(network, x.Shape).Compile();
+        var blocks = compiled.Graph.Nodes.Where(n => n.Op is InvertedResidual).ToList();
+        Assert.Contains(blocks, n => n.Op is InvertedResidual { Expands: true, Projects: true, StrideH: 2, Inner: Relu6, Middle: Relu6, Activation: null });
+        Assert.All(blocks, n => Assert.True(n.Inputs[1].Data!.IsMeta, "the weight is held twice"));
+        Close(network.Forward(x), compiled.Run(x)[0]);
+        var one = Graph.Trace(network, [1, 64, 64, 3]).Compile();
+        Assert.DoesNotContain(one.Graph.Nodes, n => n.Op is InvertedResidual);
+    }
+
     [Theory, MemberData(nameof(Quick))]
     public void In_steady_state_a_run_allocates_nothing(string name)
     {

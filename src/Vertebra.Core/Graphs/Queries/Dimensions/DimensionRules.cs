@@ -61,6 +61,7 @@ internal static class DimensionRules
         [typeof(LayerNorm)] = new LayerNormRule(),
         // Compiled graphs keep their weights only as packed for the kernels: prune before compiling.
         [typeof(FusedConv2d)] = s_opaque,
+        [typeof(InvertedResidual)] = s_opaque,
         [typeof(FusedLinear)] = s_opaque,
         // Gradients, losses and writes by index stand in training steps, which nobody prunes.
         [typeof(ActivationGate)] = s_opaque,
