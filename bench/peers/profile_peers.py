@@ -5,13 +5,13 @@
 
 PEERS is the set-up folder of the peers (its .work/onnx/MODEL_bBATCH.onnx exist: bench.py ort export MODEL --batch BATCH). Milliseconds
 are medians of a node's times, summed over the nodes of a kind; "limit" is what this machine's multiply-add peak or memory would
-take at least for our nodes, and "roofline" the share of it that our whole network reaches.
+take at least for our nodes (a mobile block's convolutions are theirs of 1x1 and depthwise), and "roofline" the share of it that our whole network reaches.
 """
 import collections, glob, json, os, statistics, subprocess, sys, tempfile
 
 MODELS = ["resnet18", "resnet50", "resnext50_32x4d", "densenet121", "vgg11_bn", "mobilenetv2_100", "mobilenetv3_large_100",
           "efficientnet_b0", "regnety_004", "convnext_tiny", "vit_base_patch16_224", "swin_tiny_patch4_window7_224"]
-KINDS = ["first conv", "conv 1x1", "conv KxK", "grouped", "depthwise", "linear", "attention", "norm, softmax", "pool, mean", "other"]
+KINDS = ["first conv", "conv 1x1", "conv KxK", "grouped", "depthwise", "mobile block", "linear", "attention", "norm, softmax", "pool, mean", "other"]
 
 
 def ours(command, model, batch):
@@ -29,6 +29,8 @@ def ours(command, model, batch):
 
 def our_kind(node):
     text, op = node.get("text") or "", node["op"]
+    if op == "InvertedResidual":
+        return "mobile block"
     if "Conv" in op:
         if node.get("method") == "first layer":
             return "first conv"

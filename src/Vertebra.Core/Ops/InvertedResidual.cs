@@ -1,4 +1,3 @@
-using Vertebra.Graphs;
 using Vertebra.Kernels;
 
 namespace Vertebra.Ops;
@@ -66,13 +65,15 @@ public sealed record InvertedResidual(bool Expands, bool Projects, bool AddsResi
         C = weights.Shape.C, Channels = weights.Shape.OC, Weights = weights.Data, Bias = bias.Pointer<float>(), Epilogue = epilogue, Origin = origin,
     };
 
-    /// <summary>Packs the weights for the kernels, and drops the data as stored: from then on this op alone can use them.</summary>
-    internal void Pack(IReadOnlyList<Value> inputs)
+    /// <summary>
+    /// Packs the weights, those of <see cref="WeightInputs"/>, for the kernels, and drops the data as stored: from then on this op alone can
+    /// use them.
+    /// </summary>
+    internal void Pack(Shape x, IEnumerable<Tensor> weights)
     {
-        foreach (var i in WeightInputs)
+        foreach (var (i, weight) in WeightInputs.Zip(weights))
         {
-            var weight = inputs[i].Data!;
-            Packed(weight, i == Weight ? SizesOf(inputs[0].Shape, weight.Shape) : PointwiseSizes(weight.Shape));
+            Packed(weight, i == Weight ? SizesOf(x, weight.Shape) : PointwiseSizes(weight.Shape));
             weight.DropData();
         }
     }

@@ -23,7 +23,7 @@ public static class VectorMathCases
         Case("log1p", 1.5, new LogOnePlus(), LogOnePlusReference, x => x is >= 0 and <= 1),
         Case("tanh", 1.5, new Tanh(), Math.Tanh),
         Case("sigmoid", 2.4, new Sigmoid(), x => x > 0 ? 1 / (1 + Math.Exp(-x)) : Math.Exp(x) / (1 + Math.Exp(x))),
-        Case("silu", 2.4, new Silu(), x => x / (1 + Math.Exp(-x))),
+        Case("silu", 2.5, new Silu(), x => x / (1 + Math.Exp(-x))),
         Case("softplus", 1.8, new Softplus(), x => Math.Max(x, 0) + LogOnePlusReference(Math.Exp(-Math.Abs(x)))),
         Case("erf", 1.2, new Erf(), ErfReference),
         Case("normal", 5.5, new Normal(), x => 0.5 * ErfcReference(-x / Math.Sqrt(2)), extra: x => x < 0 ? x * x / 2 : 0),

@@ -45,7 +45,7 @@ internal static class Compiler
         switch (op)
         {
             case FusedConv2d convolution: convolution.Pack(node.Inputs[0].Shape, node.Inputs[1].Data!); break;
-            case InvertedResidual block: block.Pack(node.Inputs); break;
+            case InvertedResidual block: block.Pack(node.Inputs[0].Shape, weights.Select(i => node.Inputs[i].Data!)); break;
             default: FusedLinear.Pack(node.Inputs[0].Shape, node.Inputs[1].Data!); break;
         }
         return node;
