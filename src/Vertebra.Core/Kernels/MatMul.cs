@@ -14,6 +14,9 @@ internal static unsafe class MatMul
     // B read where it lies: its rows may be pages apart, so a few of them are gone along before the next ones are.
     private const int UnpackedDepthBlock = 32;
     private const int RowBlockBytes = 384 << 10;
+
+    // Not more than this is not cut: B would be read again from further away than the cache that A overflows into.
+    private const int UncutRowBytes = 768 << 10;
     private const int PanelsInCacheBytes = 256 << 10;
     private const int StripRows = 112;
 
@@ -147,7 +150,7 @@ internal static unsafe class MatMul
             var self = this;
             var depth = Math.Min(k, DepthBlock);
             var tile = TileKernel.MaxRows<TVector>(2);
-            var rowBlock = Math.Min(m, Math.Max(1, RowBlockBytes / sizeof(float) / Math.Max(1, depth) / tile) * tile);
+            var rowBlock = (long)m * depth * sizeof(float) <= UncutRowBytes ? m : Math.Min(m, Math.Max(1, RowBlockBytes / sizeof(float) / Math.Max(1, depth) / tile) * tile);
             var panels = Panels.Count<TVector>(n);
             var work = (long)m * n * k;
             if (work < SmallestShared)
