@@ -75,6 +75,7 @@ internal static unsafe class BufferPool
         GC.Collect();
         GC.WaitForPendingFinalizers();
         Trim(0);
+        LargePages.ReturnFreed();
     }
 
     private static byte* Allocate(long bytes, long size)

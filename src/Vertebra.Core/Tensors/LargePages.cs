@@ -35,6 +35,20 @@ internal static unsafe partial class LargePages
 
     public static void Free(void* block) => NativeMemory.AlignedFree(block);
 
+    /// <summary>Gives freed blocks that the C library keeps for itself, gigabytes of those below <see cref="LeastBytes"/>, back to the system.</summary>
+    public static void ReturnFreed()
+    {
+        try
+        {
+            if (IsLinux)
+                _ = MAllocTrim(0);
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            // Only the GNU library has it; others keep less.
+        }
+    }
+
     // It is advice: where it is not taken, or the C library goes by another name, memory is as it always was.
     private static void Advise(byte* block, nuint bytes)
     {
@@ -50,4 +64,7 @@ internal static unsafe partial class LargePages
 
     [LibraryImport("libc", EntryPoint = "madvise")]
     private static partial int MAdvise(void* address, nuint length, int advice);
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int MAllocTrim(nuint keptAtTop);
 }
