@@ -81,19 +81,11 @@ internal unsafe partial struct DepthwiseConv
         }
         var isFinishedApart = Epilogue is { Function: not null, Residual: null };
         var streams = Epilogue.Residual != Y && Epilogue.Streams(Y, N * OutImage, OutPixel, Taps.Count) && channels % VectorChannels == 0;
-        var job = new TileJob
-        {
-            Taps = Taps.Rows,
-            Depth = Taps.Columns,
-            TapOffsets = offsets,
-            TapOffsetsB = offsets + Taps.Rows,
-            RowStride = (nint)StrideW * channels * sizeof(float),
-            DepthStride = (nint)Taps.Horizontal.Step * channels * sizeof(float),
-            BStride = (nint)Taps.Horizontal.KernelStep * Channels * sizeof(float),
-            TargetStride = (isFinishedApart ? channels : OutPixel) * sizeof(float),
-            SourceStride = Epilogue.Residual == null ? 0 : OutPixel * sizeof(float),
-            Streams = streams && Epilogue.Function is null,
-        };
+        var job = JobOf(offsets, Taps.Rows, channels);
+        job.Depth = Taps.Columns;
+        job.TargetStride = (isFinishedApart ? channels : OutPixel) * sizeof(float);
+        job.SourceStride = Epilogue.Residual == null ? 0 : OutPixel * sizeof(float);
+        job.Streams = streams && Epilogue.Function is null;
         Epilogue.SetLimits(&job, isLast: true);
         var weights = Weights + (nint)Taps.Horizontal.KernelPosition(0) * Channels + channel;
         var bias = Bias == null ? null : Bias + channel;

@@ -78,7 +78,7 @@ internal unsafe partial struct DepthwiseConv
             for (var i = 0; i < rows; i++)
                 RunRingRow(row + i, plan.RingRows, ring.Pointer, y + (nint)i * OutW * Channels, (nint*)table.Pointer);
             if (Projection.Exists)
-                Projection.Run(results.Pointer, 0, 1, rows * OutW, Projection.Origin + ((nint)image * OutH + row) * OutW * Projection.Channels, 0);
+                Projection.Run(results.Pointer, rows * OutW, Projection.Origin + ((nint)image * OutH + row) * OutW * Projection.Channels);
         }
     }
 
@@ -91,7 +91,7 @@ internal unsafe partial struct DepthwiseConv
         var source = Expansion.Exists ? Expansion.C : Channels;
         var from = X + (((nint)image * H + y) * W + skipped) * source;
         if (Expansion.Exists)
-            Expansion.Run(from, 0, 1, pixels, line + (nint)left * Channels, 0);
+            Expansion.Run(from, pixels, line + (nint)left * Channels);
         else
             new ReadOnlySpan<float>(from, pixels * Channels).CopyTo(new Span<float>(line + (nint)left * Channels, pixels * Channels));
     }
@@ -106,17 +106,9 @@ internal unsafe partial struct DepthwiseConv
             offsets[i - firstTap] = (nint)(line % ringRows) * PaddedColumns * Channels * sizeof(float);
             offsets[Taps.Rows + i - firstTap] = (nint)Taps.Vertical.KernelPosition(i) * KernelWidth * Channels * sizeof(float);
         }
-        var job = new TileJob
-        {
-            Taps = endTap - firstTap,
-            Depth = Taps.Columns,
-            TapOffsets = offsets,
-            TapOffsetsB = offsets + Taps.Rows,
-            RowStride = (nint)StrideW * Channels * sizeof(float),
-            DepthStride = (nint)Taps.Horizontal.Step * Channels * sizeof(float),
-            BStride = (nint)Taps.Horizontal.KernelStep * Channels * sizeof(float),
-            TargetStride = (nint)Channels * sizeof(float),
-        };
+        var job = JobOf(offsets, endTap - firstTap, Channels);
+        job.Depth = Taps.Columns;
+        job.TargetStride = (nint)Channels * sizeof(float);
         Epilogue.SetLimits(&job, isLast: true);
         RunPixels(&job, OutW, Channels, ring, Weights + (nint)Taps.Horizontal.KernelPosition(0) * Channels, Bias, null, y, null);
         Epilogue.Finish(y, 1, Channels, (long)OutW * Channels);

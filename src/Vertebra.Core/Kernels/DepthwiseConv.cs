@@ -86,18 +86,10 @@ internal unsafe partial struct DepthwiseConv
             var y = Y + image * OutImage + row * OutRow;
             var target = isFinishedApart ? line.Pointer : y;
             var pixel = isFinishedApart ? Channels : OutPixel;
-            var job = new TileJob
-            {
-                Taps = endTap - firstTap,
-                TapOffsets = offsets,
-                TapOffsetsB = offsets + Taps.Rows,
-                RowStride = (nint)StrideW * Channels * sizeof(float),
-                DepthStride = (nint)Taps.Horizontal.Step * Channels * sizeof(float),
-                BStride = (nint)Taps.Horizontal.KernelStep * Channels * sizeof(float),
-                TargetStride = pixel * sizeof(float),
-                SourceStride = Epilogue.Residual == null ? 0 : OutPixel * sizeof(float),
-                Streams = streams && Epilogue.Function is null,
-            };
+            var job = JobOf(offsets, endTap - firstTap, Channels);
+            job.TargetStride = pixel * sizeof(float);
+            job.SourceStride = Epilogue.Residual == null ? 0 : OutPixel * sizeof(float);
+            job.Streams = streams && Epilogue.Function is null;
             Epilogue.SetLimits(&job, isLast: true);
             for (var column = 0; column < OutW;)
             {
@@ -117,6 +109,17 @@ internal unsafe partial struct DepthwiseConv
                 Epilogue.Finish(y, 1, Channels, (long)OutW * Channels);
         }
     }
+
+    // The distances of a row of kernel rows over pixels of so many channels; offsets are those of the image rows, then those of the weights.
+    private readonly TileJob JobOf(nint* offsets, int taps, int channels) => new()
+    {
+        Taps = taps,
+        TapOffsets = offsets,
+        TapOffsetsB = offsets + Taps.Rows,
+        RowStride = (nint)StrideW * channels * sizeof(float),
+        DepthStride = (nint)Taps.Horizontal.Step * channels * sizeof(float),
+        BStride = (nint)Taps.Horizontal.KernelStep * Channels * sizeof(float),
+    };
 
     // x, weights, bias, residual and y are those of the first pixel and channel.
     private readonly void RunPixels(TileJob* job, int pixels, int channels, float* x, float* weights, float* bias, float* residual, float* y, float* ahead)

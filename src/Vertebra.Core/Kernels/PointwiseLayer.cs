@@ -23,23 +23,20 @@ internal unsafe struct PointwiseLayer
 
     public readonly bool Exists => Weights != null;
 
-    /// <summary>
-    /// Computes <paramref name="lines"/> lines of <paramref name="pixels"/> pixels. Pixels lie without gaps, lines <paramref name="xLine"/>
-    /// and <paramref name="yLine"/> numbers apart.
-    /// </summary>
-    public readonly void Run(float* x, nint xLine, int lines, int pixels, float* y, nint yLine)
+    /// <summary>Computes <paramref name="pixels"/> pixels that lie one after the other, there and here.</summary>
+    public readonly void Run(float* x, int pixels, float* y)
     {
         switch (ConvPacking.LevelFor(Channels))
         {
-            case SimdLevel.Vector512: Run<V512>(x, xLine, lines, pixels, y, yLine); break;
-            case SimdLevel.Vector256: Run<V256>(x, xLine, lines, pixels, y, yLine); break;
-            case SimdLevel.Vector128: Run<V128>(x, xLine, lines, pixels, y, yLine); break;
-            default: Run<V1>(x, xLine, lines, pixels, y, yLine); break;
+            case SimdLevel.Vector512: Run<V512>(x, pixels, y); break;
+            case SimdLevel.Vector256: Run<V256>(x, pixels, y); break;
+            case SimdLevel.Vector128: Run<V128>(x, pixels, y); break;
+            default: Run<V1>(x, pixels, y); break;
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private readonly void Run<TVector>(float* x, nint xLine, int lines, int pixels, float* y, nint yLine) where TVector : unmanaged, IVector<TVector>
+    private readonly void Run<TVector>(float* x, int pixels, float* y) where TVector : unmanaged, IVector<TVector>
     {
         nint noOffset = 0;
         var job = new TileJob { Taps = 1, TapOffsets = &noOffset, RowStride = (nint)C * sizeof(float), Depth = C };
@@ -49,12 +46,8 @@ internal unsafe struct PointwiseLayer
         {
             var lanes = Math.Min(width, Channels - column);
             job.BStride = Panels.PaddedWidth<TVector>(lanes) * sizeof(float);
-            for (var line = 0; line < lines; line++)
-            {
-                var target = y + line * yLine + column;
-                Tiles.Run<TVector, AlongDepth>(&job, pixels, job.RowStride, lanes, x + line * xLine, Weights + (nint)column * C, Bias + column,
-                    target, Channels, false, Epilogue.ResidualAt(Origin, target), Epilogue.Function);
-            }
+            Tiles.Run<TVector, AlongDepth>(&job, pixels, job.RowStride, lanes, x, Weights + (nint)column * C, Bias + column,
+                y + column, Channels, false, Epilogue.ResidualAt(Origin, y + column), Epilogue.Function);
         }
     }
 }

@@ -79,6 +79,9 @@ internal unsafe interface ITileOrder
     /// <summary>The next depth of A is the next number; else it is <see cref="TileJob.DepthStride"/> away.</summary>
     static abstract bool DepthContiguous { get; }
 
+    /// <summary>A holds vectors, multiplied lane by lane, where it else holds numbers for all lanes; one vector wide only.</summary>
+    static abstract bool Lanewise { get; }
+
     /// <summary>Where row <paramref name="index"/> of A lies: <paramref name="times"/> strides after <paramref name="first"/>, or so many numbers.</summary>
     static abstract byte* Row(byte* first, nint stride, int times, int index);
 
@@ -91,6 +94,7 @@ internal readonly unsafe struct AlongDepth : ITileOrder
 {
     public static bool RowsApart => true;
     public static bool DepthContiguous => true;
+    public static bool Lanewise => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Row(byte* first, nint stride, int times, int index) => first + times * stride;
@@ -104,6 +108,7 @@ internal readonly unsafe struct AcrossDepth : ITileOrder
 {
     public static bool RowsApart => false;
     public static bool DepthContiguous => false;
+    public static bool Lanewise => false;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Row(byte* first, nint stride, int times, int index) => first + index * sizeof(float);
@@ -117,6 +122,7 @@ internal readonly unsafe struct ByLane : ITileOrder
 {
     public static bool RowsApart => true;
     public static bool DepthContiguous => false;
+    public static bool Lanewise => true;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static byte* Row(byte* first, nint stride, int times, int index) => first + times * stride;

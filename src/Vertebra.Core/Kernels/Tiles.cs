@@ -58,7 +58,7 @@ internal static unsafe class Tiles
         where TVector : unmanaged, IVector<TVector>
         where TOrder : ITileOrder
     {
-        if (columns == 2 && typeof(TOrder) != typeof(ByLane))
+        if (columns == 2 && !TOrder.Lanewise)
             TileKernel.Run<TVector, N2, TOrder>(height, job, a, b, (byte*)source, (byte*)target);
         else
             TileKernel.Run<TVector, N1, TOrder>(height, job, a, b, (byte*)source, (byte*)target);

@@ -88,7 +88,7 @@ public sealed class FusedCases : IOpCases
             yield return Block(new(expands, projects, addsResidual, new HardSwish(), null, null) { PadRight = 1, PadBottom = 2, StrideW = 2, DilationH = 2 }, [3, 7, 20, 24], 33, 3);
         }
         // Several bands of rows, and several rows at a time.
-        yield return Block(new(true, true, false, new Relu(), new Relu(), null) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 }, [1, 60, 10, 12], 32, 3);
+        yield return Block(new(true, true, false, new Relu(), new Relu(), null) { PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 }, [1, 96, 12, 24], 64, 3);
     }
 
     private static OpCase Block(InvertedResidual block, Shape x, int channels, int kernel)

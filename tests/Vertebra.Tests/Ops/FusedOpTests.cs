@@ -45,7 +45,8 @@ public class FusedOpTests
     public void A_block_has_the_bits_of_its_convolutions_one_by_one(string name)
     {
         var activation = s_activations.GetValueOrDefault(name);
-        foreach (var (height, width, stride, kernel) in ((int, int, int, int)[])[(30, 17, 1, 3), (29, 40, 2, 3), (16, 14, 1, 5), (9, 7, 2, 5)])
+        // The last two are cut into bands, whose border rows are expanded twice.
+        foreach (var (height, width, stride, kernel) in ((int, int, int, int)[])[(30, 17, 1, 3), (29, 40, 2, 3), (16, 14, 1, 5), (9, 7, 2, 5), (96, 20, 1, 3), (100, 24, 2, 5)])
         {
             var depthwise = new FusedConv2d(activation, false) { Padding = kernel / 2, Stride = stride, Groups = 40 };
             var (pointwise, last) = (new FusedConv2d(activation, false), new FusedConv2d(activation, true));

@@ -60,10 +60,7 @@ public sealed class CompiledProfile
                 var sizes = op.SizesFor(node.Inputs[0].Shape, node.Inputs[1].Shape);
                 return new(TextOf(sizes) + Epilogue(op.Activation, op.AddsResidual), ConvNames.Of(sizes, op.Method), ConvPacking.LevelFor(sizes.IsDepthwise ? sizes.C : sizes.GroupOC), parts, ChoiceOf(op.ProblemFor(node.Inputs[0].Shape, node.Inputs[1].Shape), options));
             case InvertedResidual op:
-                var (x, y) = (node.Inputs[0].Shape, node.Outputs[0].Shape);
-                var depthwise = op.SizesOf(x, node.Inputs[op.Weight].Shape);
-                var text = (op.Expands ? $"{x[3]}>" : "") + TextOf(depthwise)["conv ".Length..] + (op.Projects ? $">{y[3]}" : "") + Epilogue(op.Activation ?? op.Middle, op.AddsResidual);
-                return new($"block {text}", "rows in the cache", Simd.Level, parts);
+                return new(TextOf(op, node.Inputs[0].Shape, node.Inputs[op.Weight].Shape, node.Outputs[0].Shape), "rows in the cache", Simd.Level, parts);
             case FusedLinear op:
                 var weight = node.Inputs[1].Shape;
                 return new($"linear {weight[1]}>{weight[0]}" + Epilogue(op.Activation, op.AddsResidual), FusedLinear.ReadsStored(node.Inputs[0].Shape) ? "dot products" : "matrix product", Simd.Level, parts);
@@ -82,6 +79,13 @@ public sealed class CompiledProfile
         var dilation = (sizes.DilationH, sizes.DilationW) is (1, 1) ? "" : $" dilated {sizes.DilationH}x{sizes.DilationW}";
         var channels = sizes.IsDepthwise && sizes.C == sizes.OC ? $"{sizes.C} depthwise" : sizes.Groups == 1 ? $"{sizes.C}>{sizes.OC}" : $"{sizes.C}>{sizes.OC} in {sizes.Groups} groups";
         return $"conv {sizes.KH}x{sizes.KW}{stride}{dilation} {channels}";
+    }
+
+    private static string TextOf(InvertedResidual op, Shape x, Shape weight, Shape y)
+    {
+        var expansion = op.Expands ? $"{x[3]}>{weight[0]}{Epilogue(op.Inner, false)}, " : "";
+        var depthwise = TextOf(op.SizesOf(x, weight))["conv ".Length..] + Epilogue(op.Middle, false);
+        return $"block {expansion}{depthwise}{(op.Projects ? $", {weight[0]}>{y[3]}{Epilogue(op.Activation, op.AddsResidual)}" : "")}";
     }
 
     private static string Epilogue(ActivationOp? activation, bool addsResidual) =>
