@@ -10,7 +10,7 @@ internal static class BenchLoaderVerb
 {
     public static Command Create()
     {
-        var directory = new Argument<string>("dir") { Description = "folder of images, one folder a class" };
+        var directory = new Argument<string>("dir") { Description = "folder of images, one folder a class, or a .vpk file" };
         var mode = new Option<string>("--mode") { Description = "train: shuffled, random-resized-crop and flip; eval: in order, resize and centre crop", DefaultValueFactory = _ => "train" };
         mode.AcceptOnlyFromAmong("train", "eval");
         var batch = new Option<int>("--batch-size", "-b") { Description = "images of one batch", DefaultValueFactory = _ => 64 };
@@ -22,14 +22,14 @@ internal static class BenchLoaderVerb
         var cache = new Option<int>("--cache-mb") { Description = "memory for decoded images that are kept between epochs; 0 decodes each file each time", DefaultValueFactory = _ => 0 };
         var json = new Option<bool>("--json") { Description = "print one JSON line" };
         var command = new Command("bench-loader",
-            "Time the data loader on a folder of images: reading, decoding, cropping, resizing, normalising, batching. Median of the epochs.")
+            "Time the data loader on a folder or pack of images: reading, decoding, cropping, resizing, normalising, batching. Median of the epochs.")
         { directory, mode, batch, threads, size, cropPct, interpolation, epochs, cache, json };
         command.SetAction(parsed => Host.Interruptible(stop =>
         {
             var form = new Preprocessing { CropPct = parsed.GetValue(cropPct), Interpolation = parsed.GetValue(interpolation) }.WithSize(parsed.GetValue(size));
             var isTraining = parsed.GetRequiredValue(mode) == "train";
             var used = RequireRange("--threads", parsed.GetValue(threads) ?? Environment.ProcessorCount, 1, 1024);
-            var data = FolderDataset.Open(parsed.GetRequiredValue(directory), DatasetSplit.Train, new());
+            var data = DatasetFactory.Open("folder", parsed.GetRequiredValue(directory), DatasetSplit.Train);
             var options = (isTraining ? LoaderOptions.ForTraining(parsed.GetValue(batch), seed: 42) : LoaderOptions.ForEvaluation(parsed.GetValue(batch))) with
             {
                 // The thread that takes the batches makes them too.

@@ -17,7 +17,7 @@ internal static class ValidateVerb
     {
         var network = new NetworkArgument();
         var dataset = new Option<string>("--dataset") { Description = $"one of {string.Join(", ", DatasetFactory.Names)}", DefaultValueFactory = _ => "folder" };
-        var directory = new Option<string?>("--data-dir") { Description = "folder of the data set" };
+        var directory = new Option<string?>("--data-dir") { Description = "folder of the data set, or a .vpk file" };
         var batch = new Option<int>("--batch-size", "-b") { Description = "images of one step", DefaultValueFactory = _ => 64 };
         var split = new Option<string>("--split") { Description = "validation (held-back images, or all where there is no split) or train", DefaultValueFactory = _ => "validation" };
         split.AcceptOnlyFromAmong("validation", "train");
@@ -37,9 +37,9 @@ internal static class ValidateVerb
 
     private static IImageDataset Open(string name, string? directory, string split, LoadedNetwork loaded)
     {
-        directory ??= name == "shapes" ? "data" : throw new VertebraException($"--dataset {name} needs --data-dir, the folder of its files");
+        directory ??= name == "shapes" ? "data" : throw new VertebraException($"--dataset {name} needs --data-dir, the place of its files");
         var labels = loaded.Network.Description.LabelNames;
-        var options = new DatasetOptions { ClassNames = name is "folder" or "shapes" && labels.Count > 0 ? labels : null };
+        var options = new DatasetOptions { ClassNames = (name is "folder" or "shapes" or "vpk" || DatasetFactory.IsPack(directory)) && labels.Count > 0 ? labels : null };
         return DatasetFactory.Open(name, directory, split == "train" ? DatasetSplit.Train : DatasetSplit.Evaluation, options);
     }
 

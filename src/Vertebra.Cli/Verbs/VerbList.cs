@@ -9,6 +9,7 @@ internal static class VerbList
     [
         TrainVerb.Create(),
         ValidateVerb.Create(),
+        PackVerb.Create(),
         PredictVerb.Create(),
         ExportVerb.Create(),
         OptimizeVerb.Create(),

@@ -8,6 +8,9 @@ namespace Vertebra.Lab.Data;
 /// </summary>
 public sealed class BatchLoader
 {
+    // Numbers of an input that one thread makes fast enough out of pixels in memory: 64x64 in colour.
+    private const int SmallInput = 64 * 64 * 3;
+
     private readonly IImageDataset _dataset;
     private readonly LoaderOptions _options;
     private readonly SampleMaker _maker;
@@ -64,5 +67,5 @@ public sealed class BatchLoader
         }
     }
 
-    private int WorkerCount => _options.Workers ?? (_dataset.IsInMemory ? 1 : Math.Clamp(Environment.ProcessorCount / 2, 1, 8));
+    private int WorkerCount => _options.Workers ?? (_dataset.IsInMemory && _maker.InputLength <= SmallInput ? 1 : Math.Clamp(Environment.ProcessorCount / 2, 1, 8));
 }

@@ -42,6 +42,8 @@ public sealed class CifarDataset : IImageDataset
 
     public string Identity { get; }
 
+    public string Kind => $"cifar{ClassNames.Count}";
+
     public int Count { get; }
 
     public IReadOnlyList<string> ClassNames { get; }

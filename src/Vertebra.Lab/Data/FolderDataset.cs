@@ -21,6 +21,8 @@ public sealed class FolderDataset : IImageDataset
 
     public string Identity { get; }
 
+    public string Kind { get; private init; } = "folder";
+
     public int Count => _items.Length;
 
     public IReadOnlyList<string> ClassNames { get; }
@@ -35,13 +37,20 @@ public sealed class FolderDataset : IImageDataset
     /// <summary>Path of the file below the data set's folder.</summary>
     public string NameOf(int index) => _items[index].Path;
 
-    public RgbImage Load(int index) => ImageDecoder.Decode(FileOf(index));
+    public RgbImage Load(int index)
+    {
+        using var stored = Borrow(index);
+        return stored.Decode();
+    }
 
-    /// <inheritdoc cref="IImageDataset.FileOf"/>
-    public string FileOf(int index) => Path.Combine(_root, _items[index].Path);
-
-    /// <summary>Mean size of the images' files.</summary>
-    internal double MeanFileBytes() => Enumerable.Range(0, Count).Average(i => (double)new FileInfo(FileOf(i)).Length);
+    /// <summary>The bytes of the file.</summary>
+    /// <inheritdoc cref="IImageDataset.Borrow" path="/exception"/>
+    public StoredImage Borrow(int index)
+    {
+        var path = Path.Combine(_root, _items[index].Path);
+        var file = RentedFile.Read(path, ImageDecodeOptions.Default.MaxFileBytes);
+        return StoredImage.Encoded(path, file.Data, file);
+    }
 
     /// <summary>
     /// Opens one split of a folder: <c>train/</c> against <c>val/</c>, <c>validation/</c> or <c>test/</c>, or a share drawn
@@ -54,10 +63,9 @@ public sealed class FolderDataset : IImageDataset
     public static FolderDataset Open(string directory, DatasetSplit split, DatasetOptions options)
     {
         DatasetFiles.RequireFolder(directory);
-        if (options.ValidationShare is { } given && !(given is > 0 and < 1))
-            throw new VertebraException($"{directory}: a validation share of {given} is outside 0 to 1; 0.1 holds back one image in ten");
+        HeldBackShare.Require(directory, options.ValidationShare);
         var training = FolderScan.SubFolder(directory, "train");
-        var held = FolderScan.SubFolder(directory, "val") ?? FolderScan.SubFolder(directory, "validation") ?? FolderScan.SubFolder(directory, "test");
+        var held = HeldFolder(directory);
         if (held is not null && training is null && split != DatasetSplit.Evaluation)
             throw new VertebraException($"{directory}: there is {Path.GetFileName(held)}/ but no train/; add it, or give the folder that holds the class folders");
         if (held is not null && options.ValidationShare is not null && split != DatasetSplit.Evaluation)
@@ -74,8 +82,14 @@ public sealed class FolderDataset : IImageDataset
         };
     }
 
-    /// <summary>The same images with a preprocessing of their own.</summary>
-    internal FolderDataset With(Preprocessing preprocessing) => new(_kind, _root, ClassNames, _items) { Preprocessing = preprocessing };
+    /// <summary>The same images as a set of another kind, with a preprocessing of its own.</summary>
+    internal FolderDataset As(string kind, Preprocessing preprocessing) => new(_kind, _root, ClassNames, _items) { Kind = kind, Preprocessing = preprocessing };
+
+    /// <summary>Whether a folder has images of its own to validate with, beside those to train on.</summary>
+    public static bool HasValidation(string directory) => FolderScan.SubFolder(directory, "train") is not null && HeldFolder(directory) is not null;
+
+    private static string? HeldFolder(string directory) =>
+        FolderScan.SubFolder(directory, "val") ?? FolderScan.SubFolder(directory, "validation") ?? FolderScan.SubFolder(directory, "test");
 
     private static FolderDataset Whole(string kind, string root, DatasetOptions options, string[] classes)
     {
@@ -87,18 +101,8 @@ public sealed class FolderDataset : IImageDataset
     {
         var names = options.ClassNames ?? FolderScan.ClassesOf(root);
         var items = FolderScan.Scan(root, names, mayLackClasses: options.ClassNames is not null);
-        var part = items.GroupBy(item => item.Label)
-            .SelectMany(group => DrawFromClass([.. group], names[group.Key], share, options.Seed, heldBack)).ToArray();
+        var part = HeldBackShare.Draw(items, item => item.Label, names, share, options.Seed, heldBack);
         return part.Length > 0 ? new(heldBack ? "folder validation share" : "folder training share", root, names, part)
             : throw new VertebraException($"{root}: holding back {share} of each class leaves no image to validate with; raise the share or add images");
-    }
-
-    /// <summary>The held-back or the other part of a class; at least one image stays to learn from, and one is held back where there are two.</summary>
-    private static IEnumerable<FolderScan.Item> DrawFromClass(FolderScan.Item[] items, string name, double share, ulong seed, bool heldBack)
-    {
-        var order = SampleOrder.Shuffled(items.Length, new Philox(seed, Hashing.Fnv1a("split/" + name)));
-        var held = items.Length < 2 ? 0 : Math.Clamp((int)Math.Round(items.Length * share), 1, items.Length - 1);
-        var chosen = heldBack ? order[..held] : order[held..];
-        return chosen.Order().Select(i => items[i]);
     }
 }

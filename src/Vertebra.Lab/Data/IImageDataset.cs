@@ -11,6 +11,9 @@ public interface IImageDataset
     /// <summary>What messages call it: kind, split, place and size, as in "cifar10 train in ~/cifar10: 50000 images, 10 classes".</summary>
     string Identity { get; }
 
+    /// <summary>Which of <see cref="DatasetFactory.Names"/> it is, or is like: <c>folder</c> for photos of any size.</summary>
+    string Kind => "folder";
+
     /// <summary>Number of images, at least 1.</summary>
     int Count { get; }
 
@@ -33,6 +36,7 @@ public interface IImageDataset
     /// <exception cref="VertebraException">The image is damaged, of an unsupported kind or cannot be read; the message names it.</exception>
     RgbImage Load(int index);
 
-    /// <summary>The file that holds image <paramref name="index"/> and nothing else, so that a part of it can be decoded; null where there is none.</summary>
-    string? FileOf(int index) => null;
+    /// <summary>The bytes that image <paramref name="index"/> is stored as, so that a part of it can be decoded; null where they are of no format that is decoded here.</summary>
+    /// <exception cref="VertebraException">They cannot be read, or are known to be damaged; the message names the image.</exception>
+    StoredImage? Borrow(int index) => null;
 }

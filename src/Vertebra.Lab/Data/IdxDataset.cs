@@ -41,6 +41,8 @@ public sealed class IdxDataset : IImageDataset
 
     public string Identity { get; }
 
+    public string Kind => ReferenceEquals(ClassNames, Clothes) ? "fashion-mnist" : "mnist";
+
     public int Count => _images.Sizes[0];
 
     public IReadOnlyList<string> ClassNames { get; }

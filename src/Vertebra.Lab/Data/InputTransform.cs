@@ -68,6 +68,9 @@ public sealed class InputTransform
         clock?.Add(LoaderStage.Finish, start);
     }
 
+    /// <summary>True when <see cref="Prepare"/> gives back the image itself, so that keeping its result is keeping the image.</summary>
+    internal bool PreparesNothing => _augmentation?.Crop == TrainingCrop.RandomResized && Preprocessing.Channels == 3;
+
     /// <summary>True when <see cref="Make"/> does what <see cref="Prepare"/> and <see cref="Finish(RgbImage, SampleRandom, Span{float})"/> do.</summary>
     internal bool CanMake => _augmentation?.Crop is null or TrainingCrop.RandomResized;
 
@@ -84,9 +87,8 @@ public sealed class InputTransform
         var info = picture.ReadInfo();
         using var plan = _augmentation is null ? new ResizePlan(FitFraming(info.Width, info.Height, Preprocessing.CropPct), Preprocessing.Interpolation)
             : RandomPlan(info.Width, info.Height, ref random);
-        using var pixels = picture.DecodePart(plan.Needed, checksRest);
-        if (Preprocessing.Channels == 1)
-            ToGrey(pixels.Pixels, pixels.Pixels);
+        using var decoded = picture.DecodePart(plan.Needed, checksRest);
+        using var pixels = Preprocessing.Channels == 1 ? ToGrey(decoded) : decoded;
         clock?.Add(LoaderStage.Decode, start);
         Finish(pixels, plan, target, clock);
     }
@@ -208,6 +210,13 @@ public sealed class InputTransform
 
         Framing Centered(CropBox window, int resizedWidth, int resizedHeight) =>
             new(window, resizedWidth, resizedHeight, ImageTransforms.CenterBox(resizedWidth, resizedHeight, width, height));
+    }
+
+    private static PixelPart ToGrey(PixelPart colour)
+    {
+        var grey = PixelPart.Rent(colour.Box);
+        ToGrey(colour.Pixels, grey.Pixels);
+        return grey;
     }
 
     private static RgbImage ToGrey(RgbImage image)

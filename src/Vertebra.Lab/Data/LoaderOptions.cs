@@ -29,7 +29,7 @@ public sealed record LoaderOptions
 
     /// <summary>
     /// Threads beside the one that takes the batches, which helps whenever it would have to wait. Null: one for sets in
-    /// memory, otherwise one for every two processors, at most 8. Zero: the taking thread does everything.
+    /// memory of small images, otherwise one for every two processors, at most 8. Zero: the taking thread does everything.
     /// </summary>
     public int? Workers { get; init; }
 

@@ -56,9 +56,7 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
             return false;
         try
         {
-            if (kept is null && transform.CanMake && IsCacheFull && dataset.FileOf(index) is { } path)
-                MakeFromFile(index, path, random, target);
-            else
+            if (kept is not null || !IsMadeAtOnce || !TryMakeAtOnce(index, random, target))
                 transform.Finish(kept ?? Prepare(index), random, target, options.Clock);
             return true;
         }
@@ -70,15 +68,22 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
         }
     }
 
+    // Nothing more is kept, or what would be kept is in memory as it is.
+    private bool IsMadeAtOnce => transform.CanMake && (IsCacheFull || (dataset.IsInMemory && transform.PreparesNothing));
+
     /// <summary>Decodes what the sample shows, and the rest only once, to find damage whatever part is drawn first.</summary>
-    private void MakeFromFile(int index, string path, SampleRandom random, Span<float> target)
+    /// <returns>False when the image has no stored form.</returns>
+    private bool TryMakeAtOnce(int index, SampleRandom random, Span<float> target)
     {
         var start = Stopwatch.GetTimestamp();
-        using var file = RentedFile.Read(path, ImageDecodeOptions.Default.MaxFileBytes);
+        using var stored = dataset.Borrow(index);
+        if (stored is null)
+            return false;
         options.Clock?.Add(LoaderStage.Read, start);
-        using var picture = ImageDecoder.Open(file.Data, path, ImageDecodeOptions.Default.MaxPixels);
+        using var picture = stored.Open();
         transform.Make(picture, checksRest: !Volatile.Read(ref _isChecked[index]), random, target, options.Clock);
         Volatile.Write(ref _isChecked[index], true);
+        return true;
     }
 
     private RgbImage Prepare(int index)

@@ -55,8 +55,8 @@ public sealed class TrainingOption
     /// <summary>All options, in the order of help and <c>args.yaml</c>.</summary>
     public static IReadOnlyList<TrainingOption> All { get; } =
     [
-        Text("Data", "dataset", "cifar10, cifar100, mnist, fashion-mnist, folder or shapes (generated)", o => o.Dataset, (o, v) => o.Dataset = v),
-        Text("Data", "data-dir", "folder of the data set", o => o.DataDir, (o, v) => o.DataDir = v),
+        Text("Data", "dataset", "cifar10, cifar100, mnist, fashion-mnist, folder, vpk (packed) or shapes (generated)", o => o.Dataset, (o, v) => o.Dataset = v),
+        Text("Data", "data-dir", "folder of the data set, or a .vpk file", o => o.DataDir, (o, v) => o.DataDir = v),
         Number("Data", "val-split", "share of a folder's images to hold back for validation, where it has no val/ of its own", o => o.ValSplit, (o, v) => o.ValSplit = v),
         Integer("Data", "batch-size", "images of one training step", o => o.BatchSize, (o, v) => o.BatchSize = v),
         Integer("Data", "validation-batch-size", "images of one evaluation step (default: batch size)", o => o.ValidationBatchSize, (o, v) => o.ValidationBatchSize = v),

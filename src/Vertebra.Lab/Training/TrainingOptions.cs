@@ -1,3 +1,5 @@
+using Vertebra.Lab.Data;
+
 namespace Vertebra.Lab.Training;
 
 /// <summary>
@@ -154,12 +156,14 @@ public sealed class TrainingOptions
 
     /// <summary>
     /// A copy in which everything that follows from other values is written out: learning rate, warm-up, validation batch
-    /// size. What comes from the network or the data set stays open.
+    /// size, the kind of a packed data set. What comes from the network or the data set stays open.
     /// </summary>
     public TrainingOptions WithEffectiveValues()
     {
         Validate();
         var result = Clone();
+        if (DatasetFactory.IsPack(DataDir))
+            result.Dataset = "vpk";
         // "ada" as in timm: the rate of adaptive methods grows with the square root of the batch.
         var isAdaptive = Opt.Contains("ada", StringComparison.OrdinalIgnoreCase);
         result.LrBase ??= isAdaptive ? 1e-3 : 0.1;

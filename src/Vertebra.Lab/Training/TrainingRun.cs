@@ -24,7 +24,7 @@ public sealed class TrainingRun
         // Before any data is made or read.
         var (weights, description) = FindNetwork(folder, note, progress, cancellation);
         var dataOptions = new DatasetOptions { ValidationShare = options.ValSplit, Seed = (ulong)options.Seed, Progress = progress, Cancellation = cancellation };
-        var directory = options.DataDir ?? (options.Dataset == "shapes" ? "data" : throw new VertebraException($"--dataset {options.Dataset} needs --data-dir, the folder of its files"));
+        var directory = options.DataDir ?? (options.Dataset == "shapes" ? "data" : throw new VertebraException($"--dataset {options.Dataset} needs --data-dir, the place of its files"));
         TrainingData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Train, dataOptions);
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
@@ -134,7 +134,7 @@ public sealed class TrainingRun
     {
         // Weights want the images they were trained on; photos take what the network is meant for; small sets are used whole.
         var hasOwn = weights is not null || Options.InitialCheckpoint is not null || Options.Pretrained || Pretrained.IsSource(Options.Model);
-        var preprocessing = hasOwn || Options.Dataset == "folder" ? NetworkPreprocessing.Of(description.Config, Options.Model) : TrainingData.Preprocessing;
+        var preprocessing = hasOwn || TrainingData.Kind == "folder" ? NetworkPreprocessing.Of(description.Config, Options.Model) : TrainingData.Preprocessing;
         preprocessing = Override(preprocessing.WithChannels(Options.InChans ?? preprocessing.Channels));
         var classes = Options.NumClasses ?? TrainingData.ClassNames.Count;
         if (classes < TrainingData.ClassNames.Count)
@@ -179,9 +179,9 @@ public sealed class TrainingRun
     {
         if (Options.NoAug)
             return null;
-        var isSmall = Math.Max(Preprocessing.Height, Preprocessing.Width) <= SmallSide && Options.Dataset != "folder";
+        var isSmall = Math.Max(Preprocessing.Height, Preprocessing.Width) <= SmallSide && TrainingData.Kind != "folder";
         // Digits are not mirrored: a mirrored 3 is no 3.
-        var flips = Options.Dataset == "mnist" ? 0 : Options.Hflip;
+        var flips = TrainingData.Kind == "mnist" ? 0 : Options.Hflip;
         return new Augmentation
         {
             Crop = Options.TrainCropMode switch

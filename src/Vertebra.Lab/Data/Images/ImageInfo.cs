@@ -5,6 +5,9 @@ public enum ImageFormat
 {
     Jpeg,
     Png,
+
+    /// <summary>No file format: 8-bit RGB pixels as they are, in a record of a pack.</summary>
+    Raw,
 }
 
 /// <summary>What the header of an image file says.</summary>

@@ -1,10 +1,11 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 
 namespace Vertebra.Lab.Data.Images;
 
 /// <summary>
 /// The pixels of a part of a picture: 8-bit RGB, interleaved, rows without gaps. Positions are those of the whole
-/// picture. A rented part gives its memory back when disposed of.
+/// picture. A rented part gives its memory back when disposed of; a lent one may only be read.
 /// </summary>
 internal sealed class PixelPart : IDisposable
 {
@@ -13,10 +14,10 @@ internal sealed class PixelPart : IDisposable
 
     private const int Channels = 3;
 
-    private readonly bool _isRented;
-    private byte[] _pixels;
+    private byte[]? _rented;
+    private Memory<byte> _pixels;
 
-    private PixelPart(CropBox box, byte[] pixels, bool isRented) => (Box, _pixels, _isRented) = (box, pixels, isRented);
+    private PixelPart(CropBox box, Memory<byte> pixels, byte[]? rented) => (Box, _pixels, _rented) = (box, pixels, rented);
 
     /// <summary>Which part of the picture it is.</summary>
     public CropBox Box { get; }
@@ -31,23 +32,27 @@ internal sealed class PixelPart : IDisposable
         var bytes = ((long)box.Width * box.Height * Channels) + Slack;
         if (bytes > Array.MaxLength)
             throw new VertebraException($"{box.Width}x{box.Height} pixels need {bytes} bytes, more than one array can hold; make the picture smaller");
-        return new(box, ArrayPool<byte>.Shared.Rent((int)bytes), isRented: true);
+        var rented = ArrayPool<byte>.Shared.Rent((int)bytes);
+        return new(box, rented, rented);
     }
 
     /// <summary>A whole picture, not copied.</summary>
-    public static PixelPart Of(RgbImage image) => new(new(0, 0, image.Width, image.Height), image.Pixels, isRented: false);
+    public static PixelPart Of(RgbImage image) => new(new(0, 0, image.Width, image.Height), image.Pixels, null);
+
+    /// <summary>A whole picture in memory that belongs to somebody else and must not be written to.</summary>
+    public static PixelPart Lent(ReadOnlyMemory<byte> pixels, int width, int height) => new(new(0, 0, width, height), MemoryMarshal.AsMemory(pixels), null);
 
     /// <summary>The bytes from a row's first pixel on, to the end of the memory: at least the rows that follow.</summary>
     /// <param name="y">Row of the picture, inside <see cref="Box"/>.</param>
-    public Span<byte> From(int y) => _pixels.AsSpan((y - Box.Top) * Stride);
+    public Span<byte> From(int y) => _pixels.Span[((y - Box.Top) * Stride)..];
 
     /// <summary>The bytes of all rows.</summary>
-    public Span<byte> Pixels => _pixels.AsSpan(0, Box.Height * Stride);
+    public Span<byte> Pixels => _pixels.Span[..(Box.Height * Stride)];
 
     public void Dispose()
     {
-        if (_isRented && _pixels.Length > 0)
-            ArrayPool<byte>.Shared.Return(_pixels);
-        _pixels = [];
+        if (_rented is not null)
+            ArrayPool<byte>.Shared.Return(_rented);
+        (_rented, _pixels) = (null, default);
     }
 }

@@ -50,7 +50,7 @@ public static class ShapesDataset
         var expected = isTraining ? shapes.TrainCount : shapes.ValidationCount;
         if (dataset.Count != expected)
             throw new VertebraException($"{root}: {dataset.Count} {(isTraining ? "training" : "validation")} pictures instead of {expected}; delete the folder to have it generated anew");
-        return dataset.With(Preprocessing.Whole(shapes.ImageSize, [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]));
+        return dataset.As("shapes", Preprocessing.Whole(shapes.ImageSize, [0.5, 0.5, 0.5], [0.25, 0.25, 0.25]));
     }
 
     /// <summary>Draws one picture of the set; its class is <paramref name="index"/> modulo the number of classes.</summary>
