@@ -16,6 +16,9 @@ public sealed class RunFolder
     /// <summary>One row per epoch.</summary>
     public string Summary => In("summary.csv");
 
+    /// <summary>Numbers of batches and epochs as lines of JSON (<c>--log-json</c>).</summary>
+    public string Metrics => In("metrics.jsonl");
+
     /// <summary>Description of the network and its preprocessing; belongs to every checkpoint in the folder.</summary>
     public string Config => In("config.json");
 

@@ -37,7 +37,7 @@ public static class RunSummary
     private const string Header =
         "epoch,train_loss,train_top1,eval_loss,eval_top1,eval_top5,ema_loss,ema_top1,ema_top5,lr,images_per_second,train_seconds,data_seconds";
 
-    private const int Columns = 13;
+    private static readonly string[] Names = Header.Split(',');
 
     /// <summary>The rows as CSV; numbers are written so that reading gives the same bits.</summary>
     public static string Write(IEnumerable<EpochRow> rows)
@@ -45,15 +45,21 @@ public static class RunSummary
         var text = new StringBuilder(Header).Append('\n');
         foreach (var row in rows)
         {
-            double?[] values =
-            [
-                row.Epoch, row.TrainLoss, row.TrainTop1,
-                row.Eval?.Loss, row.Eval?.Top1, row.Eval?.Top5, row.Ema?.Loss, row.Ema?.Top1, row.Ema?.Top5,
-                row.LearningRate, row.ImagesPerSecond, row.Seconds, row.DataSeconds,
-            ];
-            text.AppendJoin(',', values.Select(v => v?.ToString("R", CultureInfo.InvariantCulture))).Append('\n');
+            text.AppendJoin(',', Values(row).Select(v => v.Value?.ToString("R", CultureInfo.InvariantCulture))).Append('\n');
         }
         return text.ToString();
+    }
+
+    /// <summary>The numbers of a row by the names of the columns; null for one that it does not have.</summary>
+    public static IEnumerable<(string Name, double? Value)> Values(EpochRow row)
+    {
+        double?[] values =
+        [
+            row.Epoch, row.TrainLoss, row.TrainTop1,
+            row.Eval?.Loss, row.Eval?.Top1, row.Eval?.Top5, row.Ema?.Loss, row.Ema?.Top1, row.Ema?.Top5,
+            row.LearningRate, row.ImagesPerSecond, row.Seconds, row.DataSeconds,
+        ];
+        return Names.Zip(values);
     }
 
     /// <summary>Reads what <see cref="Write"/> wrote.</summary>
@@ -71,8 +77,8 @@ public static class RunSummary
     private static EpochRow ReadRow(string line, string where)
     {
         var cells = line.Trim().Split(',');
-        if (cells.Length != Columns)
-            throw new FileFormatException($"{where}: {cells.Length} columns where {Columns} are expected");
+        if (cells.Length != Names.Length)
+            throw new FileFormatException($"{where}: {cells.Length} columns where {Names.Length} are expected");
         return new((int)Cell(0), Cell(1), Cell(2), Triple(3), Triple(6), Cell(9), Cell(10), Cell(11), Cell(12));
 
         double Cell(int i) => double.TryParse(cells[i], NumberStyles.Float, CultureInfo.InvariantCulture, out var value) ? value

@@ -118,6 +118,8 @@ public sealed class TrainingOption
 
         new("Run", "seed", OptionKind.Integer, "seed of weights, order, crops and dropout", o => [Format(o.Seed)], (o, v) => o.Seed = ParseLong("seed", Single("seed", v))),
         Integer("Run", "log-interval", "batches between progress lines", o => o.LogInterval, (o, v) => o.LogInterval = v),
+        Flag("Run", "log-json", "write the numbers of every progress line and epoch to metrics.jsonl too", o => o.LogJson, (o, v) => o.LogJson = v),
+        Flag("Run", "tensorboard", "write them to an event file for TensorBoard too", o => o.Tensorboard, (o, v) => o.Tensorboard = v),
         Integer("Run", "val-interval", "epochs between evaluations", o => o.ValInterval, (o, v) => o.ValInterval = v),
         Integer("Run", "recovery-interval", "updates between saved states inside an epoch (0: by time only)", o => o.RecoveryInterval, (o, v) => o.RecoveryInterval = v),
         Number("Run", "recovery-minutes", "minutes between saved states inside an epoch (0: off)", o => o.RecoveryMinutes, (o, v) => o.RecoveryMinutes = v),

@@ -137,6 +137,10 @@ public sealed class TrainingOptions
 
     public int LogInterval { get; set; } = 50;
 
+    public bool LogJson { get; set; }
+
+    public bool Tensorboard { get; set; }
+
     public int ValInterval { get; set; } = 1;
 
     public int RecoveryInterval { get; set; }

@@ -63,7 +63,8 @@ public sealed class TrainingReport
                 Series("validation top-1, weight average", r => r.Ema?.Top1), Series("validation top-5", r => ClassNames.Count > 5 ? r.Eval?.Top5 : null)]);
         var rate = LineChart.Draw("Learning rate", "epoch", "rate at the end of the epoch", [Series("learning rate", r => r.LearningRate)]);
         var speed = LineChart.Draw("Throughput", "epoch", "images per second", [Series("training", r => r.ImagesPerSecond)]);
-        return ReportPage.Section("How it went", Markup.Of($"<div class=\"row\">\n{loss}{accuracy}{rate}{speed}</div>"));
+        var waiting = LineChart.Draw("Waiting for images", "epoch", "percent of the training time", [Series("waiting", r => 100 * r.DataSeconds / Math.Max(1e-9, r.Seconds))]);
+        return ReportPage.Section("How it went", Markup.Of($"<div class=\"row\">\n{loss}{accuracy}{rate}{speed}{waiting}</div>"));
     }
 
     private Markup Judgement()

@@ -1,5 +1,6 @@
 using Vertebra.Graphs;
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Logging;
 using Vertebra.Nn;
 using Vertebra.Zoo;
 using Vertebra.Zoo.Weights;
@@ -96,7 +97,7 @@ public sealed class TrainingRun
         Options = Options,
         Folder = Folder,
         Config = Description.ToJson(),
-        Progress = progress,
+        Progress = RunLogs.Around(progress, Options, Folder, _training.BatchesPerEpoch, IsResumed),
     }).Run(cancellation);
 
     /// <summary>Name, options, preprocessing and class names: what goes beside the weights.</summary>
