@@ -20,10 +20,11 @@ internal static class BenchLoaderVerb
         var interpolation = new Option<ResampleFilter>("--interpolation") { Description = "filter that resizes", DefaultValueFactory = _ => ResampleFilter.Bilinear };
         var epochs = new Option<int>("--epochs") { Description = "timed epochs, after one that warms up", DefaultValueFactory = _ => 3 };
         var cache = new Option<int>("--cache-mb") { Description = "memory for decoded images that are kept between epochs; 0 decodes each file each time", DefaultValueFactory = _ => 0 };
+        var policy = new Option<string?>("--aa") { Description = "augmentation policy in train mode, as in train" };
         var json = new Option<bool>("--json") { Description = "print one JSON line" };
         var command = new Command("bench-loader",
             "Time the data loader on a folder or pack of images: reading, decoding, cropping, resizing, normalising, batching. Median of the epochs.")
-        { directory, mode, batch, threads, size, cropPct, interpolation, epochs, cache, json };
+        { directory, mode, batch, threads, size, cropPct, interpolation, epochs, cache, policy, json };
         command.SetAction(parsed => Host.Interruptible(stop =>
         {
             var form = new Preprocessing { CropPct = parsed.GetValue(cropPct), Interpolation = parsed.GetValue(interpolation) }.WithSize(parsed.GetValue(size));
@@ -36,7 +37,7 @@ internal static class BenchLoaderVerb
                 Workers = used - 1,
                 CacheBytes = (long)RequireRange("--cache-mb", parsed.GetValue(cache), 0, 1 << 20) << 20,
             };
-            var transform = new InputTransform(form.Validate("options"), isTraining ? Augmentation.Photos : null);
+            var transform = new InputTransform(form.Validate("options"), isTraining ? Augmentation.Photos with { Policy = parsed.GetValue(policy) } : null);
             var speed = LoaderBenchmark.Run(data, transform, options, RequireRange("--epochs", parsed.GetValue(epochs), 1, 1000), stop);
             Print(speed, parsed.GetRequiredValue(mode), used, parsed.GetValue(batch), parsed.GetValue(json));
             return Host.Success;

@@ -1,3 +1,6 @@
+using Vertebra.Lab.Data.Augment;
+using Vertebra.Lab.Data.Images;
+
 namespace Vertebra.Lab.Data;
 
 /// <summary>How a training image is cut to the network's size.</summary>
@@ -13,7 +16,11 @@ public enum TrainingCrop
     Padded,
 }
 
-/// <summary>What is varied at random while training.</summary>
+/// <summary>
+/// What is varied at random while training. Every sample has random numbers of its own, by its place in the epoch, and draws
+/// them in this order: crop, mirror, flip, filter; then, for each view that is not the clean one, policy, colour jitter, grey
+/// and blur, and for each view erasing. What is not asked for draws nothing.
+/// </summary>
 public sealed record Augmentation
 {
     public TrainingCrop Crop { get; init; } = TrainingCrop.RandomResized;
@@ -29,6 +36,36 @@ public sealed record Augmentation
 
     /// <summary>Probability of mirroring left and right.</summary>
     public double FlipProbability { get; init; } = 0.5;
+
+    /// <summary>Probability of turning upside down.</summary>
+    public double VerticalFlipProbability { get; init; }
+
+    /// <summary>For <see cref="TrainingCrop.RandomResized"/> and policies: how pixels between others are found; null: as in evaluation.</summary>
+    public ResampleFilter? Interpolation { get; init; }
+
+    /// <summary>Draw bilinear or bicubic for each sample, and for each operation of a policy.</summary>
+    public bool RandomInterpolation { get; init; }
+
+    /// <summary>A policy as timm's <c>--aa</c> writes it: <c>rand-m9-mstd0.5-inc1</c>, <c>augmix-m5-w4-d2</c>, <c>v0</c>, <c>original</c>, <c>3a</c>, <c>ta_wide</c>; null for none.</summary>
+    public string? Policy { get; init; }
+
+    /// <summary>Random colours; left out, as in timm, where a policy other than <c>3a</c> varies them. Null for none.</summary>
+    public ColorJitter? ColorJitter { get; init; }
+
+    /// <summary>Probability of grey.</summary>
+    public double GrayscaleProbability { get; init; }
+
+    /// <summary>Probability of a Gaussian blur of 0.1 to 2 pixels.</summary>
+    public double BlurProbability { get; init; }
+
+    /// <summary>Erased rectangles; null for none.</summary>
+    public RandomErasing? Erasing { get; init; }
+
+    /// <summary>
+    /// Views made of each sample. They share crop and flips; when there are several, the first one is clean: no policy, colour
+    /// jitter, grey or blur.
+    /// </summary>
+    public int Views { get; init; } = 1;
 
     /// <summary>Random-resized-crop and flip.</summary>
     public static Augmentation Photos { get; } = new();
@@ -49,6 +86,16 @@ public sealed record Augmentation
             throw new VertebraException($"augmentation: padding {Padding} is outside 0 to 1024");
         if (!(FlipProbability is >= 0 and <= 1))
             throw new VertebraException($"augmentation: flip probability {FlipProbability} is outside 0 to 1");
+        if (!(VerticalFlipProbability is >= 0 and <= 1))
+            throw new VertebraException($"augmentation: vertical flip probability {VerticalFlipProbability} is outside 0 to 1");
+        if (!(GrayscaleProbability is >= 0 and <= 1 && BlurProbability is >= 0 and <= 1))
+            throw new VertebraException($"augmentation: probabilities of grey {GrayscaleProbability} and blur {BlurProbability} must be 0 to 1");
+        if (Views is < 1 or > 16)
+            throw new VertebraException($"augmentation: {Views} views of a sample are outside 1 to 16");
+        if (Policy is not null)
+            PolicyText.Check(Policy);
+        ColorJitter?.Validate();
+        Erasing?.Validate();
         return this;
     }
 }

@@ -2,12 +2,15 @@ namespace Vertebra.Lab.Data;
 
 /// <summary>Inputs and labels of one step.</summary>
 /// <param name="Number">Place in the epoch, from 0.</param>
-/// <param name="Images">float32 [N, height, width, channels], normalised.</param>
-/// <param name="Labels">int64 [N].</param>
+/// <param name="Images">float32 [S * N, height, width, channels], normalised: all first views, then all second ones, and so on.</param>
+/// <param name="Labels">int64 [S * N], those of the N images S times over.</param>
 /// <param name="Indices">Which images of the data set they are, N of them.</param>
 /// <param name="Wait">How long the taker had to wait for this batch.</param>
 public sealed record Batch(int Number, Tensor Images, Tensor Labels, IReadOnlyList<int> Indices, TimeSpan Wait)
 {
     /// <summary>Number of images, N.</summary>
     public int Count => Indices.Count;
+
+    /// <summary>Views of each image, S: 1, or the first of several is clean (<see cref="Augmentation.Views"/>).</summary>
+    public int Splits { get; init; } = 1;
 }

@@ -24,7 +24,7 @@ internal sealed class BatchJob
     {
         (_maker, _number, _order, _first, _epoch) = (maker, number, order, first, epoch);
         var form = maker.Preprocessing;
-        _images = Tensor.Empty([count, form.Height, form.Width, form.Channels]);
+        _images = Tensor.Empty([maker.Views * count, form.Height, form.Width, form.Channels]);
         _indices = new int[count];
     }
 
@@ -43,8 +43,7 @@ internal sealed class BatchJob
             return false;
         try
         {
-            var length = _maker.InputLength;
-            _indices[i] = _maker.Make(_order, _first + i, _epoch, _images.AsSpan<float>().Slice(i * length, length));
+            _indices[i] = _maker.Make(_order, _first + i, _epoch, ViewsOf(_images, i, _indices.Length));
         }
         catch (Exception e)
         {
@@ -62,18 +61,22 @@ internal sealed class BatchJob
         var (images, indices) = Array.TrueForAll(_indices, i => i >= 0) ? (_images, _indices) : WithoutBroken();
         if (indices.Length == 0)
             return null;
-        var labels = Tensor.From(Array.ConvertAll(indices, _maker.Label), [indices.Length]);
-        return new(_number, images, labels, indices, wait);
+        var labels = Enumerable.Repeat(Array.ConvertAll(indices, _maker.Label), _maker.Views).SelectMany(l => l).ToArray();
+        return new(_number, images, Tensor.From(labels, [labels.Length]), indices, wait) { Splits = _maker.Views };
     }
+
+    private SampleViews ViewsOf(Tensor images, int place, int samples) => new(images.AsSpan<float>(), place, samples, _maker.InputLength);
 
     private (Tensor, int[]) WithoutBroken()
     {
         var places = Enumerable.Range(0, _indices.Length).Where(i => _indices[i] >= 0).ToArray();
         var form = _maker.Preprocessing;
-        var images = Tensor.Empty([places.Length, form.Height, form.Width, form.Channels]);
-        var length = _maker.InputLength;
+        var images = Tensor.Empty([_maker.Views * places.Length, form.Height, form.Width, form.Channels]);
         for (var i = 0; i < places.Length; i++)
-            _images.AsSpan<float>().Slice(places[i] * length, length).CopyTo(images.AsSpan<float>()[(i * length)..]);
+        {
+            for (var view = 0; view < _maker.Views; view++)
+                ViewsOf(_images, places[i], _indices.Length)[view].CopyTo(ViewsOf(images, i, places.Length)[view]);
+        }
         GC.KeepAlive(_images);
         images.MarkWritten();
         return (images, Array.ConvertAll(places, i => _indices[i]));

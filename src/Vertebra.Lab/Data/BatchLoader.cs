@@ -14,6 +14,7 @@ public sealed class BatchLoader
     private readonly IImageDataset _dataset;
     private readonly LoaderOptions _options;
     private readonly SampleMaker _maker;
+    private readonly int _count;
 
     /// <param name="dataset">Where the images come from.</param>
     /// <param name="transform">What makes them inputs.</param>
@@ -25,14 +26,17 @@ public sealed class BatchLoader
             throw new VertebraException($"batch size {options.BatchSize} must be at least 1");
         if (options.Prefetch < 1 || options.Workers < 0)
             throw new VertebraException($"loader: prefetch {options.Prefetch} must be at least 1 and workers {options.Workers} at least 0");
-        if (options.DropLast && dataset.Count < options.BatchSize)
-            throw new VertebraException($"{dataset.Identity}: fewer images than one batch of {options.BatchSize}; use a batch size of at most {dataset.Count}");
+        if (options.Repeats < 1)
+            throw new VertebraException($"loader: {options.Repeats} repeats of an image must be at least 1");
+        _count = SampleOrder.RepeatedLength(dataset.Count, options.Repeats);
+        if (options.DropLast && _count < options.BatchSize)
+            throw new VertebraException($"{dataset.Identity}: fewer images than one batch of {options.BatchSize}; use a batch size of at most {_count}");
         (_dataset, _options) = (dataset, options);
         _maker = new(dataset, transform, options);
     }
 
     /// <summary>Number of batches in an epoch.</summary>
-    public int BatchesPerEpoch => _options.DropLast ? _dataset.Count / _options.BatchSize : (_dataset.Count + _options.BatchSize - 1) / _options.BatchSize;
+    public int BatchesPerEpoch => _options.DropLast ? _count / _options.BatchSize : (_count + _options.BatchSize - 1) / _options.BatchSize;
 
     /// <summary>Images that could not be read so far: each counts once, however often it was tried.</summary>
     public int BrokenCount => _maker.BrokenCount;
@@ -47,6 +51,8 @@ public sealed class BatchLoader
     public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0, CancellationToken cancellation = default)
     {
         var order = _options.Shuffle ? SampleOrder.Shuffled(_dataset.Count, _options.Seed, epoch) : SampleOrder.Sequential(_dataset.Count);
+        if (_options.Repeats > 1)
+            order = SampleOrder.Repeated(order, _options.Repeats);
         using var pipeline = new BatchPipeline(WorkerCount, cancellation);
         var next = firstBatch;
         for (var number = firstBatch; number < BatchesPerEpoch; number++)
@@ -63,7 +69,7 @@ public sealed class BatchLoader
         BatchJob Job(int number)
         {
             var first = number * _options.BatchSize;
-            return new(_maker, number, order, first, Math.Min(_options.BatchSize, _dataset.Count - first), epoch);
+            return new(_maker, number, order, first, Math.Min(_options.BatchSize, _count - first), epoch);
         }
     }
 

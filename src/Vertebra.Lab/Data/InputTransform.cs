@@ -1,12 +1,12 @@
-using System.Buffers;
 using System.Diagnostics;
+using Vertebra.Lab.Data.Augment;
 using Vertebra.Lab.Data.Images;
 
 namespace Vertebra.Lab.Data;
 
 /// <summary>
 /// Makes a network's input from an image in two steps: <see cref="Prepare"/>, the same every time, whose result may be
-/// kept; and <see cref="Finish(RgbImage, SampleRandom, Span{float})"/>, which draws crop and flip and writes normalised numbers.
+/// kept; and <see cref="Finish(RgbImage, SampleRandom, Span{float})"/>, which draws what varies and writes normalised numbers.
 /// </summary>
 public sealed class InputTransform
 {
@@ -15,6 +15,7 @@ public sealed class InputTransform
 
     private readonly Augmentation? _augmentation;
     private readonly PixelNormalizer _normalizer;
+    private readonly SampleAugmenter? _augmenter;
 
     /// <param name="preprocessing">Size, channels, mean and deviation of the input, and how evaluation crops.</param>
     /// <param name="augmentation">What is varied at random; null for evaluation.</param>
@@ -24,9 +25,13 @@ public sealed class InputTransform
         Preprocessing = preprocessing.Validate();
         _augmentation = augmentation?.Validate();
         _normalizer = new(preprocessing);
+        _augmenter = augmentation is null ? null : new(preprocessing, augmentation);
     }
 
     public Preprocessing Preprocessing { get; }
+
+    /// <summary>Inputs made of each sample: 1, or the first of several is clean (<see cref="Augmentation.Views"/>).</summary>
+    public int Views => _augmentation?.Views ?? 1;
 
     /// <summary>Number of float32 values of one input, height * width * channels.</summary>
     public int InputLength => Preprocessing.Height * Preprocessing.Width * Preprocessing.Channels;
@@ -48,23 +53,28 @@ public sealed class InputTransform
     /// <summary>The random part, and the normalised numbers.</summary>
     /// <param name="prepared">Result of <see cref="Prepare"/>; it is not changed.</param>
     /// <param name="random">Numbers of this sample.</param>
-    /// <param name="target">Receives [height, width, channels]; <see cref="InputLength"/> floats.</param>
-    public void Finish(RgbImage prepared, SampleRandom random, Span<float> target) => Finish(prepared, random, target, clock: null);
+    /// <param name="target">Receives [views, height, width, channels]; <see cref="InputLength"/> floats a view.</param>
+    public void Finish(RgbImage prepared, SampleRandom random, Span<float> target) => Finish(prepared, random, target, log: null);
 
-    internal void Finish(RgbImage prepared, SampleRandom random, Span<float> target, LoaderClock? clock)
+    /// <summary>The same, and tells which operations were drawn, and where a view of several begins.</summary>
+    internal void Finish(RgbImage prepared, SampleRandom random, Span<float> target, List<string>? log) =>
+        Finish(prepared, random, new(target, 0, 1, InputLength), clock: null, log);
+
+    internal void Finish(RgbImage prepared, SampleRandom random, SampleViews views, LoaderClock? clock, List<string>? log = null)
     {
         if (_augmentation?.Crop == TrainingCrop.RandomResized)
         {
-            using var plan = RandomPlan(prepared.Width, prepared.Height, ref random);
-            using var pixels = PixelPart.Of(prepared);
-            Finish(pixels, plan, target, clock);
+            var (plan, isUpsideDown) = RandomPlan(prepared.Width, prepared.Height, ref random);
+            using (plan)
+            using (var pixels = PixelPart.Of(prepared))
+                Finish(pixels, plan, isUpsideDown, random, views, clock, log);
             return;
         }
         var start = Stopwatch.GetTimestamp();
         if (_augmentation is null)
-            _normalizer.Run(prepared.Pixels, target);
+            _normalizer.Run(prepared.Pixels, views[0]);
         else
-            FinishWindow(prepared, random, target);
+            FinishWindow(prepared, random, views, log);
         clock?.Add(LoaderStage.Finish, start);
     }
 
@@ -78,19 +88,22 @@ public sealed class InputTransform
     /// <param name="picture">The image's file.</param>
     /// <param name="checksRest">Find damage elsewhere in the file too.</param>
     /// <param name="random">Numbers of this sample.</param>
-    /// <param name="target">Receives [height, width, channels]; <see cref="InputLength"/> floats.</param>
+    /// <param name="views">Receive [height, width, channels] each.</param>
     /// <param name="clock">Told how long decoding and resizing took.</param>
     /// <exception cref="VertebraException">The image cannot be decoded or resized.</exception>
-    internal void Make(IPictureReader picture, bool checksRest, SampleRandom random, Span<float> target, LoaderClock? clock)
+    internal void Make(IPictureReader picture, bool checksRest, SampleRandom random, SampleViews views, LoaderClock? clock)
     {
         var start = Stopwatch.GetTimestamp();
         var info = picture.ReadInfo();
-        using var plan = _augmentation is null ? new ResizePlan(FitFraming(info.Width, info.Height, Preprocessing.CropPct), Preprocessing.Interpolation)
+        var (plan, isUpsideDown) = _augmentation is null ? (new ResizePlan(FitFraming(info.Width, info.Height, Preprocessing.CropPct), Preprocessing.Interpolation), false)
             : RandomPlan(info.Width, info.Height, ref random);
-        using var decoded = picture.DecodePart(plan.Needed, checksRest);
-        using var pixels = Preprocessing.Channels == 1 ? ToGrey(decoded) : decoded;
-        clock?.Add(LoaderStage.Decode, start);
-        Finish(pixels, plan, target, clock);
+        using (plan)
+        using (var decoded = picture.DecodePart(plan.Needed, checksRest))
+        using (var pixels = Preprocessing.Channels == 1 ? ToGrey(decoded) : decoded)
+        {
+            clock?.Add(LoaderStage.Decode, start);
+            Finish(pixels, plan, isUpsideDown, random, views, clock);
+        }
     }
 
     /// <summary>The evaluation input of one image: float32 [1, height, width, channels].</summary>
@@ -102,45 +115,78 @@ public sealed class InputTransform
         return tensor;
     }
 
-    /// <summary>Draws crop and flip.</summary>
-    private ResizePlan RandomPlan(int width, int height, ref SampleRandom random)
+    /// <summary>Draws crop, flips and filter.</summary>
+    private (ResizePlan Plan, bool IsUpsideDown) RandomPlan(int width, int height, ref SampleRandom random)
     {
         var box = RandomResizedCrop.Choose(width, height, _augmentation!.Scale, _augmentation.Ratio, ref random);
         var (newWidth, newHeight) = (Preprocessing.Width, Preprocessing.Height);
-        return new(new(box, newWidth, newHeight, new(0, 0, newWidth, newHeight)), Preprocessing.Interpolation, DrawFlip(ref random));
+        var (isMirrored, isUpsideDown) = DrawFlips(ref random);
+        var filter = !_augmentation.RandomInterpolation ? _augmentation.Interpolation ?? Preprocessing.Interpolation
+            : random.Below(2) == 0 ? ResampleFilter.Bilinear : ResampleFilter.Bicubic;
+        return (new(new(box, newWidth, newHeight, new(0, 0, newWidth, newHeight)), filter, isMirrored), isUpsideDown);
     }
 
-    private bool DrawFlip(ref SampleRandom random) => random.Uniform(0, 1) < _augmentation!.FlipProbability;
+    private (bool IsMirrored, bool IsUpsideDown) DrawFlips(ref SampleRandom random)
+    {
+        var isMirrored = random.Uniform(0, 1) < _augmentation!.FlipProbability;
+        return (isMirrored, _augmentation.VerticalFlipProbability > 0 && random.Uniform(0, 1) < _augmentation.VerticalFlipProbability);
+    }
 
-    /// <summary>Resizes and normalises.</summary>
-    private void Finish(PixelPart source, ResizePlan plan, Span<float> target, LoaderClock? clock)
+    /// <summary>Resizes, and does what follows.</summary>
+    private void Finish(PixelPart source, ResizePlan plan, bool isUpsideDown, SampleRandom random, SampleViews views, LoaderClock? clock, List<string>? log = null)
     {
         var start = Stopwatch.GetTimestamp();
-        var rented = ArrayPool<byte>.Shared.Rent(plan.ResultBytes);
-        var pixels = rented.AsSpan(0, plan.ResultBytes);
-        Resampler.Run(source, plan, pixels);
+        using var canvas = new PixelCanvas(plan.Part.Width, plan.Part.Height) { Log = log };
+        Resampler.Run(source, plan, canvas.Pixels);
         start = clock?.Add(LoaderStage.Resize, start) ?? start;
-        _normalizer.Run(pixels, target);
+        if (isUpsideDown)
+            TurnUpsideDown(canvas);
+        WriteViews(canvas, random, views);
         clock?.Add(LoaderStage.Finish, start);
-        ArrayPool<byte>.Shared.Return(rented);
     }
 
-    /// <summary>Cuts the prepared image's own size out of it and its border, or takes it whole.</summary>
-    private void FinishWindow(RgbImage prepared, SampleRandom random, Span<float> target)
+    /// <summary>Cuts the prepared image's own size out of it and its border, or takes it whole, and does what follows.</summary>
+    private void FinishWindow(RgbImage prepared, SampleRandom random, SampleViews views, List<string>? log)
     {
-        var rented = ArrayPool<byte>.Shared.Rent(prepared.Pixels.Length);
-        var pixels = rented.AsSpan(0, prepared.Pixels.Length);
+        using var canvas = new PixelCanvas(prepared.Width, prepared.Height) { Log = log };
         if (_augmentation!.Crop == TrainingCrop.Padded)
         {
             var places = (2 * _augmentation.Padding) + 1;
-            CopyWindow(prepared, random.Below(places) - _augmentation.Padding, random.Below(places) - _augmentation.Padding, pixels);
+            CopyWindow(prepared, random.Below(places) - _augmentation.Padding, random.Below(places) - _augmentation.Padding, canvas.Pixels);
         }
         else
-            prepared.Pixels.CopyTo(pixels);
-        if (DrawFlip(ref random))
-            Mirror(pixels);
-        _normalizer.Run(pixels, target);
-        ArrayPool<byte>.Shared.Return(rented);
+            prepared.Pixels.CopyTo(canvas.Pixels);
+        var (isMirrored, isUpsideDown) = DrawFlips(ref random);
+        if (isMirrored)
+            Mirror(canvas.Pixels);
+        if (isUpsideDown)
+            TurnUpsideDown(canvas);
+        WriteViews(canvas, random, views);
+    }
+
+    /// <summary>Augments, normalises, erases.</summary>
+    private void WriteViews(PixelCanvas canvas, SampleRandom random, SampleViews views)
+    {
+        for (var view = 0; view < Views; view++)
+        {
+            if (Views == 1)
+                WriteView(canvas, isClean: false, ref random, views[view]);
+            else
+            {
+                canvas.Log?.Add(view == 0 ? "clean view" : $"view {view}:");
+                using var copy = canvas.Copy();
+                WriteView(copy, isClean: view == 0, ref random, views[view]);
+            }
+        }
+    }
+
+    private void WriteView(PixelCanvas canvas, bool isClean, ref SampleRandom random, Span<float> target)
+    {
+        if (!isClean)
+            _augmenter?.Apply(canvas, ref random);
+        _normalizer.Run(canvas.Pixels, target);
+        if (_augmentation?.Erasing is { } erasing && !(isClean && erasing.SparesClean))
+            erasing.Apply(target, Preprocessing.Height, Preprocessing.Width, ref random);
     }
 
     /// <summary>Copies the window of the image's own size that begins at (left, top); black where it lies outside.</summary>
@@ -161,6 +207,13 @@ public sealed class InputTransform
             image.Row(top + y).Slice(first + (left * 3), end - first).CopyTo(row[first..]);
             row[end..].Clear();
         }
+    }
+
+    private static void TurnUpsideDown(PixelCanvas canvas)
+    {
+        for (var y = 0; y < canvas.Height; y++)
+            canvas.Pixels.Slice(y * canvas.Stride, canvas.Stride).CopyTo(canvas.Spare[((canvas.Height - 1 - y) * canvas.Stride)..]);
+        canvas.Swap();
     }
 
     private void Mirror(Span<byte> pixels)
@@ -215,21 +268,14 @@ public sealed class InputTransform
     private static PixelPart ToGrey(PixelPart colour)
     {
         var grey = PixelPart.Rent(colour.Box);
-        ToGrey(colour.Pixels, grey.Pixels);
+        Luma.ToGrey(colour.Pixels, grey.Pixels);
         return grey;
     }
 
     private static RgbImage ToGrey(RgbImage image)
     {
         var grey = RgbImage.Uninitialized(image.Width, image.Height);
-        ToGrey(image.Pixels, grey.Pixels);
+        Luma.ToGrey(image.Pixels, grey.Pixels);
         return grey;
-    }
-
-    /// <summary>Luma of ITU-R 601 in Pillow's fixed point, in all three channels; grey pixels stay as they are.</summary>
-    private static void ToGrey(ReadOnlySpan<byte> from, Span<byte> to)
-    {
-        for (var i = 0; i + 2 < from.Length; i += 3)
-            to[i] = to[i + 1] = to[i + 2] = (byte)(((from[i] * 19595) + (from[i + 1] * 38470) + (from[i + 2] * 7471) + 0x8000) >> 16);
     }
 }

@@ -19,6 +19,12 @@ public sealed record LoaderOptions
     /// <summary>A new order each epoch, drawn by <see cref="Seed"/> and epoch.</summary>
     public bool Shuffle { get; init; }
 
+    /// <summary>
+    /// How often an image comes in a row, at least 1, each time augmented anew: repeated augmentation (Hoffer, Ben-Nun, Hubara,
+    /// Giladi, Hoefler and Soudry, "Augment your batch", CVPR 2020). An epoch stays as long, and takes fewer images.
+    /// </summary>
+    public int Repeats { get; init; } = 1;
+
     /// <summary>Leave out a last batch that is not full.</summary>
     public bool DropLast { get; init; }
 

@@ -22,17 +22,19 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
 
     public int BrokenCount => _broken.Count;
 
+    public int Views => transform.Views;
+
     /// <summary>Writes the sample at a position of the epoch.</summary>
     /// <returns>The index of the image used; negative when it is broken and to be left out.</returns>
     /// <exception cref="VertebraException">No image of the whole set can be read.</exception>
-    public int Make(int[] order, int position, int epoch, Span<float> target)
+    public int Make(int[] order, int position, int epoch, SampleViews views)
     {
         // The place in the epoch, not the image, draws crop and flip: an image that stands in for another is varied anew.
         var random = new SampleRandom(options.Seed, epoch, position);
         for (var step = 0; step < order.Length; step++)
         {
             var index = order[(int)(((long)position + step) % order.Length)];
-            if (TryMake(index, random, target))
+            if (TryMake(index, random, views))
                 return index;
             if (options.Broken == BrokenImages.LeaveOut)
                 return -1;
@@ -49,15 +51,15 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
             options.Warn?.Invoke(warning);
     }
 
-    private bool TryMake(int index, SampleRandom random, Span<float> target)
+    private bool TryMake(int index, SampleRandom random, SampleViews views)
     {
         var kept = Volatile.Read(ref _prepared[index]);
         if (kept is null && _broken.ContainsKey(index))
             return false;
         try
         {
-            if (kept is not null || !IsMadeAtOnce || !TryMakeAtOnce(index, random, target))
-                transform.Finish(kept ?? Prepare(index), random, target, options.Clock);
+            if (kept is not null || !IsMadeAtOnce || !TryMakeAtOnce(index, random, views))
+                transform.Finish(kept ?? Prepare(index), random, views, options.Clock);
             return true;
         }
         catch (VertebraException e)
@@ -73,7 +75,7 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
 
     /// <summary>Decodes what the sample shows, and the rest only once, to find damage whatever part is drawn first.</summary>
     /// <returns>False when the image has no stored form.</returns>
-    private bool TryMakeAtOnce(int index, SampleRandom random, Span<float> target)
+    private bool TryMakeAtOnce(int index, SampleRandom random, SampleViews views)
     {
         var start = Stopwatch.GetTimestamp();
         using var stored = dataset.Borrow(index);
@@ -81,7 +83,7 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
             return false;
         options.Clock?.Add(LoaderStage.Read, start);
         using var picture = stored.Open();
-        transform.Make(picture, checksRest: !Volatile.Read(ref _isChecked[index]), random, target, options.Clock);
+        transform.Make(picture, checksRest: !Volatile.Read(ref _isChecked[index]), random, views, options.Clock);
         Volatile.Write(ref _isChecked[index], true);
         return true;
     }

@@ -82,12 +82,12 @@ public sealed class Evaluation(int classCount)
         Mistakes = [.. _mistakes.UnorderedItems.OrderByDescending(m => m.Priority).Select(m => m.Element)],
     };
 
-    /// <summary>How many rows of a batch have their highest logit at their label.</summary>
-    public static int CountCorrect(Tensor logits, Tensor labels)
+    /// <summary>How many rows of a batch, or of its first ones, have their highest logit at their label.</summary>
+    public static int CountCorrect(Tensor logits, Tensor labels, int rows = int.MaxValue)
     {
         var classCount = logits.Shape[1];
         var scores = logits.AsSpan<float>();
-        var classes = labels.AsSpan<long>();
+        var classes = labels.AsSpan<long>()[..(int)Math.Min(rows, labels.Length)];
         var correct = 0;
         for (var i = 0; i < classes.Length; i++)
             correct += Largest(scores.Slice(i * classCount, classCount)) == classes[i] ? 1 : 0;

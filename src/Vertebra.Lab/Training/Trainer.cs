@@ -172,7 +172,7 @@ public sealed class Trainer
             throw Diverged($"the loss is {value}", batch.Number);
         loss.Backward();
         _state.LossSum += (double)value * batch.Count;
-        _state.Correct += Evaluation.CountCorrect(logits, batch.Labels);
+        _state.Correct += Evaluation.CountCorrect(logits, batch.Labels, batch.Count);
         _state.Images += batch.Count;
         return value;
     }

@@ -71,6 +71,32 @@ public sealed class TrainingOptions
 
     public double Hflip { get; set; } = 0.5;
 
+    public double Vflip { get; set; }
+
+    public string? TrainInterpolation { get; set; }
+
+    public string? Aa { get; set; }
+
+    public IReadOnlyList<double>? ColorJitter { get; set; }
+
+    public double? ColorJitterProb { get; set; }
+
+    public double GrayscaleProb { get; set; }
+
+    public double GaussianBlurProb { get; set; }
+
+    public double Reprob { get; set; }
+
+    public string Remode { get; set; } = "pixel";
+
+    public int Recount { get; set; } = 1;
+
+    public bool Resplit { get; set; }
+
+    public int AugRepeats { get; set; }
+
+    public int AugSplits { get; set; }
+
     // ---------------------------------------------------------------- optimiser
 
     public string Opt { get; set; } = "sgd";
@@ -212,6 +238,7 @@ public sealed class TrainingOptions
         Check(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "at least 0 and below 1");
         Check(ModelEmaDecay is >= 0 and < 1, "model-ema-decay", ModelEmaDecay, "at least 0 and below 1");
         Check(TrainCropMode is null or "rrc" or "pad" or "none", "train-crop-mode", TrainCropMode, "rrc, pad or none");
+        AugmentationOptions.Validate(this);
         Check(Scale.Count == 2 && Ratio.Count == 2, "scale", string.Join(' ', Scale), "two numbers, as must be --ratio");
         Check(LogInterval >= 1, "log-interval", LogInterval, "at least 1");
         Check(ValInterval >= 1, "val-interval", ValInterval, "at least 1");
@@ -249,7 +276,7 @@ public sealed class TrainingOptions
 
     private static InvalidOperationException Unresolved() => new($"call {nameof(WithEffectiveValues)} first");
 
-    private static void Check(bool isRight, string flag, object? value, string range)
+    internal static void Check(bool isRight, string flag, object? value, string range)
     {
         if (!isRight)
             throw new VertebraException(FormattableString.Invariant($"--{flag} is {value}; it must be {range}"));

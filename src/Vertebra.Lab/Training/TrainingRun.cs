@@ -13,9 +13,6 @@ namespace Vertebra.Lab.Training;
 /// </summary>
 public sealed class TrainingRun
 {
-    // Images up to this side are augmented as CIFAR is: a padded crop, not a random part of them.
-    private const int SmallSide = 64;
-
     private readonly BatchLoader _training;
     private readonly BatchLoader _validation;
 
@@ -29,8 +26,8 @@ public sealed class TrainingRun
         TrainingData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Train, dataOptions);
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
-        _training = new(TrainingData, new(Preprocessing, Augmentation()),
-            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Workers = options.Workers, Warn = note });
+        _training = new(TrainingData, new(Preprocessing, AugmentationOptions.Of(options, TrainingData.Kind, Preprocessing)),
+            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Workers = options.Workers, Warn = note });
         _validation = new(ValidationData, new(Preprocessing),
             LoaderOptions.ForEvaluation(options.ValidationBatchSize ?? options.BatchSize) with { Workers = options.Workers, Warn = note });
         // Last, so that a wrong option or missing data leave no folder behind.
@@ -174,28 +171,5 @@ public sealed class TrainingRun
         if (Options.Interpolation is { } interpolation)
             preprocessing = preprocessing with { Interpolation = NetworkPreprocessing.Filter(interpolation, "--interpolation") };
         return preprocessing.Validate("training options");
-    }
-
-    private Augmentation? Augmentation()
-    {
-        if (Options.NoAug)
-            return null;
-        var isSmall = Math.Max(Preprocessing.Height, Preprocessing.Width) <= SmallSide && TrainingData.Kind != "folder";
-        // Digits are not mirrored: a mirrored 3 is no 3.
-        var flips = TrainingData.Kind == "mnist" ? 0 : Options.Hflip;
-        return new Augmentation
-        {
-            Crop = Options.TrainCropMode switch
-            {
-                "rrc" => TrainingCrop.RandomResized,
-                "pad" => TrainingCrop.Padded,
-                "none" => TrainingCrop.None,
-                _ => isSmall ? TrainingCrop.Padded : TrainingCrop.RandomResized,
-            },
-            Padding = Options.CropPadding,
-            Scale = (Options.Scale[0], Options.Scale[1]),
-            Ratio = (Options.Ratio[0], Options.Ratio[1]),
-            FlipProbability = flips,
-        };
     }
 }

@@ -1,6 +1,7 @@
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Data.Images;
 using Vertebra.Lab.Data.Images.Png;
+using Vertebra.Tests.Lab.Data.Augment;
 using Vertebra.Tests.Lab.Images;
 
 namespace Vertebra.Tests.Lab.Data;
@@ -19,7 +20,7 @@ public class FileLoadingTests
     public void An_input_made_of_a_file_has_the_bits_of_one_made_of_the_image(int channels, int width, int height, CropMode mode, ResampleFilter filter)
     {
         var form = (new Preprocessing { CropMode = mode, Interpolation = filter } with { Width = width, Height = height }).WithChannels(channels);
-        foreach (var augmentation in new[] { null, Augmentation.Photos })
+        foreach (var augmentation in new[] { null, Augmentation.Photos, AugmentLoadingTests.Everything with { Views = 1 } })
         {
             var transform = new InputTransform(form, augmentation);
             Assert.True(transform.CanMake);
@@ -33,7 +34,7 @@ public class FileLoadingTests
                     var random = new SampleRandom(4, 2, position);
                     transform.Finish(transform.Prepare(image), random, expected);
                     using var reader = ImageDecoder.Open(data, name, maxPixels: 1 << 20);
-                    transform.Make(reader, checksRest: position % 2 == 0, random, actual, clock: null);
+                    transform.Make(reader, checksRest: position % 2 == 0, random, new(actual, 0, 1, transform.InputLength), clock: null);
                     Assert.Equal(expected, actual);
                 }
             }
@@ -82,7 +83,7 @@ public class FileLoadingTests
         void Make(int position)
         {
             using var reader = ImageDecoder.Open(photo, "photo", maxPixels: 1 << 20);
-            transform.Make(reader, checksRest: false, new SampleRandom(1, 1, position), target, clock: null);
+            transform.Make(reader, checksRest: false, new SampleRandom(1, 1, position), new(target, 0, 1, transform.InputLength), clock: null);
         }
     }
 
