@@ -14,6 +14,8 @@ import statistics
 import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+# torchvision carries both operations out each time, and so does p1; the two lists of operations differ in two of fifteen.
+OURS = {"train": ["--mode", "train"], "randaugment": ["--mode", "train", "--aa", "rand-m9-n2-p1"], "eval": ["--mode", "eval"]}
 VERTEBRA = os.path.join(HERE, "..", "..", "vertebra")
 
 
@@ -35,13 +37,13 @@ def main():
     common = ["--batch-size", "64", "--epochs", str(arguments.epochs)]
     values = ["pipeline,workers,rounds,torchvision_samples_per_sec,samples_per_sec,mb_per_sec,speedup"]
     lines = ["| pipeline | rounds | torchvision, images/s | here, images/s | here, MB/s | times as fast |", "|---|---|---|---|---|---|"]
-    for mode in ("train", "eval"):
+    for mode in ("train", "randaugment", "eval"):
         sources = [arguments.directory] + arguments.vpk
         ours, theirs, megabytes = {s: [] for s in sources}, [], {s: [] for s in sources}
         for _ in range(arguments.rounds):
             theirs.append(run([os.path.join(HERE, "loader_torchvision.py"), arguments.directory, "--mode", mode, "--workers", str(arguments.threads)] + common)["images_per_second"])
             for source in sources:
-                result = run(arguments.vertebra.split() + ["bench-loader", source, "--mode", mode, "--threads", str(arguments.threads), "--json"] + common)
+                result = run(arguments.vertebra.split() + ["bench-loader", source, "--threads", str(arguments.threads), "--json"] + OURS[mode] + common)
                 ours[source].append(result["images_per_second"])
                 megabytes[source].append(result["mb_per_second"])
                 print(f"{mode}, {os.path.basename(source)}: torchvision {theirs[-1]:.0f}, here {ours[source][-1]:.0f} images/s", flush=True)

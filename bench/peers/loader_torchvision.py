@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Times torchvision's image loader (Pillow with libjpeg-turbo): what `vertebra bench-loader` is compared with.
 
-    bench/peers/loader_torchvision.py DIR [--mode train|eval] [--workers 2] [--batch-size 64] [--img-size 224] [--epochs 3]
+    bench/peers/loader_torchvision.py DIR [--mode train|randaugment|eval] [--workers 2] [--batch-size 64] [--img-size 224] [--epochs 3]
 
-ImageFolder, RandomResizedCrop and RandomHorizontalFlip (or Resize and CenterCrop), ToTensor, Normalize, DataLoader whose
+ImageFolder, RandomResizedCrop and RandomHorizontalFlip (with RandAugment of two operations at level 9 behind them; or Resize
+and CenterCrop), ToTensor, Normalize, DataLoader whose
 workers stay alive. A first epoch warms up; the rest are timed from the request of the first batch to the last. Prints one
 JSON line with the median of the epochs.
 """
@@ -24,15 +25,17 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def transform_of(mode, size, crop_pct):
-    first = ([transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()] if mode == "train"
-             else [transforms.Resize(int(size / crop_pct)), transforms.CenterCrop(size)])
+    first = ([transforms.Resize(int(size / crop_pct)), transforms.CenterCrop(size)] if mode == "eval"
+             else [transforms.RandomResizedCrop(size), transforms.RandomHorizontalFlip()])
+    if mode == "randaugment":
+        first.append(transforms.RandAugment(num_ops=2, magnitude=9, interpolation=transforms.InterpolationMode.BILINEAR, fill=[round(255 * m) for m in MEAN]))
     return transforms.Compose(first + [transforms.ToTensor(), transforms.Normalize(MEAN, STD)])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory")
-    parser.add_argument("--mode", choices=["train", "eval"], default="train")
+    parser.add_argument("--mode", choices=["train", "randaugment", "eval"], default="train")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--img-size", type=int, default=224)
@@ -41,7 +44,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = datasets.ImageFolder(arguments.directory, transform_of(arguments.mode, arguments.img_size, arguments.crop_pct))
-    loader = DataLoader(data, arguments.batch_size, shuffle=arguments.mode == "train", drop_last=arguments.mode == "train",
+    loader = DataLoader(data, arguments.batch_size, shuffle=arguments.mode != "eval", drop_last=arguments.mode != "eval",
                         num_workers=arguments.workers, persistent_workers=arguments.workers > 0)
     rates = []
     for epoch in range(arguments.epochs + 1):

@@ -28,7 +28,7 @@ internal static class TrainVerb
     }
 
     // Values stay text here: the option's own parser knows the kinds and names the flag in its errors.
-    private static Option FlagOf(TrainingOption option)
+    internal static Option FlagOf(TrainingOption option)
     {
         var flag = option.Kind switch
         {

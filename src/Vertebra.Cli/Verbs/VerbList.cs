@@ -20,6 +20,7 @@ internal static class VerbList
         ModelsVerb.Create(),
         InfoVerb.Create(),
         VerifyVerb.Create(),
+        AugmentVerb.Create(),
         BenchVerb.Create(),
         BenchLoaderVerb.Create(),
         MachineVerb.Create(),

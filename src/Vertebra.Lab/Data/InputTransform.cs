@@ -173,12 +173,15 @@ public sealed class InputTransform
                 WriteView(canvas, isClean: false, ref random, views[view]);
             else
             {
-                canvas.Log?.Add(view == 0 ? "clean view" : $"view {view}:");
+                canvas.Log?.Add(NameOfView(view));
                 using var copy = canvas.Copy();
                 WriteView(copy, isClean: view == 0, ref random, views[view]);
             }
         }
     }
+
+    /// <summary>What logs call a view of several.</summary>
+    internal static string NameOfView(int view) => view == 0 ? "clean view" : $"view {view}";
 
     private void WriteView(PixelCanvas canvas, bool isClean, ref SampleRandom random, Span<float> target)
     {

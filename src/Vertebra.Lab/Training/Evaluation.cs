@@ -87,9 +87,9 @@ public sealed class Evaluation(int classCount)
     {
         var classCount = logits.Shape[1];
         var scores = logits.AsSpan<float>();
-        var classes = labels.AsSpan<long>()[..(int)Math.Min(rows, labels.Length)];
+        var classes = labels.AsSpan<long>();
         var correct = 0;
-        for (var i = 0; i < classes.Length; i++)
+        for (var i = 0; i < Math.Min(rows, classes.Length); i++)
             correct += Largest(scores.Slice(i * classCount, classCount)) == classes[i] ? 1 : 0;
         GC.KeepAlive(logits);
         GC.KeepAlive(labels);

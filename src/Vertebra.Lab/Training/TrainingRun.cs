@@ -133,7 +133,7 @@ public sealed class TrainingRun
         // Weights want the images they were trained on; photos take what the network is meant for; small sets are used whole.
         var hasOwn = weights is not null || Options.InitialCheckpoint is not null || Options.Pretrained || Pretrained.IsSource(Options.Model);
         var preprocessing = hasOwn || TrainingData.Kind == "folder" ? NetworkPreprocessing.Of(description.Config, Options.Model) : TrainingData.Preprocessing;
-        preprocessing = Override(preprocessing.WithChannels(Options.InChans ?? preprocessing.Channels));
+        preprocessing = Override(preprocessing.WithChannels(Options.InChans ?? preprocessing.Channels), Options);
         var classes = Options.NumClasses ?? TrainingData.ClassNames.Count;
         if (classes < TrainingData.ClassNames.Count)
             throw new VertebraException($"--num-classes {classes} is less than the {TrainingData.ClassNames.Count} classes of {TrainingData.Identity}");
@@ -158,17 +158,18 @@ public sealed class TrainingRun
         return (network, preprocessing);
     }
 
-    private Preprocessing Override(Preprocessing preprocessing)
+    /// <summary>A preprocessing with what the options say in its place.</summary>
+    internal static Preprocessing Override(Preprocessing preprocessing, TrainingOptions options)
     {
-        if (Options.ImgSize is { } size)
+        if (options.ImgSize is { } size)
             preprocessing = preprocessing.WithSize(size);
-        if (Options.Mean is { } mean)
+        if (options.Mean is { } mean)
             preprocessing = preprocessing with { Mean = mean };
-        if (Options.Std is { } std)
+        if (options.Std is { } std)
             preprocessing = preprocessing with { Std = std };
-        if (Options.CropPct is { } cropPct)
+        if (options.CropPct is { } cropPct)
             preprocessing = preprocessing with { CropPct = cropPct };
-        if (Options.Interpolation is { } interpolation)
+        if (options.Interpolation is { } interpolation)
             preprocessing = preprocessing with { Interpolation = NetworkPreprocessing.Filter(interpolation, "--interpolation") };
         return preprocessing.Validate("training options");
     }
