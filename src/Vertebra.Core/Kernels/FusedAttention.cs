@@ -2,6 +2,31 @@ using System.Runtime.CompilerServices;
 
 namespace Vertebra.Kernels;
 
+/// <summary>The rows of every head of a batch, wherever the strides, in numbers, say that they lie.</summary>
+internal readonly unsafe struct HeadRows(float* data, long batchStride, long headStride, int rowStride)
+{
+    /// <summary>From a row of a head to the next.</summary>
+    public int RowStride => rowStride;
+
+    /// <summary>The first row of a head.</summary>
+    public float* At(int batch, int head) => data + (batch * batchStride) + (head * headStride);
+
+    /// <summary>Of a tensor [batch, heads, rows, width].</summary>
+    public static HeadRows Apart(float* data, int heads, int rows, int width) => new(data, (long)heads * rows * width, (long)rows * width, width);
+
+    /// <summary>Of a tensor [batch, rows, channels] the heads that lie side by side from <paramref name="data"/> on.</summary>
+    public static HeadRows SideBySide(float* data, int rows, int channels, int width) => new(data, (long)rows * channels, width, channels);
+}
+
+/// <summary>Numbers that are added to scores; the default adds nothing. Strides are in numbers, 0 where it broadcasts; the last axis is the keys.</summary>
+internal readonly unsafe struct AttentionMask(float* data, int batches, long batchStride, long headStride, long rowStride)
+{
+    public long RowStride => rowStride;
+
+    /// <summary>A head's first row; null for none. After so many batches the mask begins again.</summary>
+    public float* At(int batch, int head) => data == null ? null : data + (batch % batches * batchStride) + (head * headStride);
+}
+
 /// <summary>Sizes and operands of scaled dot-product attention: <see cref="Heads"/> times q [Tokens, Width] against k [Keys, Width] and v [Keys, ValueWidth].</summary>
 internal readonly unsafe struct AttentionOperands
 {
@@ -12,25 +37,14 @@ internal readonly unsafe struct AttentionOperands
     public required int Width { get; init; }
     public required int ValueWidth { get; init; }
     public required float Scale { get; init; }
-    public required float* Q { get; init; }
-    public required float* K { get; init; }
-    public required float* V { get; init; }
+    public required HeadRows Q { get; init; }
+    public required HeadRows K { get; init; }
+    public required HeadRows V { get; init; }
 
-    /// <summary>Added to the scores; null for none.</summary>
-    public float* Mask { get; init; }
-
-    /// <summary>Steps of the mask in numbers, 0 where it broadcasts. Its last axis is the keys.</summary>
-    public long MaskBatchStride { get; init; }
-    public long MaskHeadStride { get; init; }
-    public long MaskRowStride { get; init; }
+    /// <summary>Added to the scores.</summary>
+    public AttentionMask Mask { get; init; }
 
     public int Heads => Batch * HeadsPerBatch;
-
-    public float* MaskRow(int head, int row)
-    {
-        var (b, h) = Math.DivRem(head, HeadsPerBatch);
-        return Mask is null ? null : Mask + (b * MaskBatchStride) + (h * MaskHeadStride) + (row * MaskRowStride);
-    }
 }
 
 /// <summary>
@@ -48,9 +62,9 @@ internal static unsafe class FusedAttention
     private const int GroupRows = 2 * TileRows * MostTiles;
 
     /// <param name="x">Sizes and operands.</param>
-    /// <param name="output">[heads, tokens, value width].</param>
+    /// <param name="output">Tokens of value width.</param>
     /// <param name="logSums">[heads, tokens]: log Σ e^score of each row, +∞ where every key is masked out; what the gradient needs.</param>
-    public static void Run(AttentionOperands x, float* output, float* logSums)
+    public static void Run(AttentionOperands x, HeadRows output, float* logSums)
     {
         switch (Simd.Level)
         {
@@ -64,46 +78,49 @@ internal static unsafe class FusedAttention
     /// <summary>Query rows per block for so many keys.</summary>
     public static int BlockRows(int keys) => Math.Clamp(BlockScores / Math.Max(1, keys) / TileRows, 1, MostTiles) * TileRows;
 
-    private static void Run<TVector>(AttentionOperands x, float* output, float* logSums) where TVector : unmanaged, IVector<TVector>
+    private static void Run<TVector>(AttentionOperands x, HeadRows output, float* logSums) where TVector : unmanaged, IVector<TVector>
     {
         if (x.Tokens == 0)
             return;
         var rows = x.Heads >= EnoughHeads ? x.Tokens : GroupRows;
         var groups = (x.Tokens + rows - 1) / rows;
-        Workers.Run(x.Heads * groups, (Operands: x, rows, groups, Output: (nint)output, LogSums: (nint)logSums), static (in job, part) =>
+        Workers.Run(x.Heads * groups, (Operands: x, rows, groups, Output: output, LogSums: (nint)logSums), static (in job, part) =>
         {
             var (head, group) = Math.DivRem(part, job.groups);
-            Group<TVector>(job.Operands, head, group * job.rows, Math.Min(job.Operands.Tokens, (group + 1) * job.rows), (float*)job.Output, (float*)job.LogSums);
+            Group<TVector>(job.Operands, head, group * job.rows, Math.Min(job.Operands.Tokens, (group + 1) * job.rows), job.Output, (float*)job.LogSums);
         });
     }
 
-    private static void Group<TVector>(AttentionOperands x, int head, int firstRow, int endRow, float* output, float* logSums)
+    private static void Group<TVector>(AttentionOperands x, int part, int firstRow, int endRow, HeadRows output, float* logSums)
         where TVector : unmanaged, IVector<TVector>
     {
+        var (batch, head) = Math.DivRem(part, x.HeadsPerBatch);
         var stride = Panels.PaddedColumns<TVector>(x.Keys);
         var blockRows = BlockRows(x.Keys);
         using var scratch = Scratch.Take(((long)(x.Width + blockRows) * stride) + ((long)x.Keys * Panels.PaddedColumns<TVector>(x.ValueWidth)));
         var keys = scratch.Pointer;
         var scores = keys + ((long)x.Width * stride);
         var values = scores + ((long)blockRows * stride);
-        Panels.PackAll<TVector>(x.Width, x.Keys, x.K + ((long)head * x.Keys * x.Width), x.Width, transposed: true, keys);
-        Panels.PackAll<TVector>(x.Keys, x.ValueWidth, x.V + ((long)head * x.Keys * x.ValueWidth), x.ValueWidth, transposed: false, values);
+        Panels.PackAll<TVector>(x.Width, x.Keys, x.K.At(batch, head), x.K.RowStride, transposed: true, keys);
+        Panels.PackAll<TVector>(x.Keys, x.ValueWidth, x.V.At(batch, head), x.V.RowStride, transposed: false, values);
+        var q = x.Q.At(batch, head);
+        var target = output.At(batch, head);
+        var mask = x.Mask.At(batch, head);
+        logSums += (long)part * x.Tokens;
         for (var row = firstRow; row < endRow; row += blockRows)
         {
             var rows = Math.Min(blockRows, endRow - row);
-            var at = ((long)head * x.Tokens) + row;
-            var target = output + (at * x.ValueWidth);
-            MatMul.RunPacked(rows, x.Keys, x.Width, x.Q + (at * x.Width), x.Width, false, keys, scores, stride);
+            MatMul.RunPacked(rows, x.Keys, x.Width, q + ((long)row * x.Q.RowStride), x.Q.RowStride, false, keys, scores, stride);
             for (var i = 0; i < rows; i++)
             {
                 var line = scores + ((long)i * stride);
-                var max = ScaleAndMask<TVector>(line, x.Keys, x.Scale, x.MaskRow(head, row + i));
+                var max = ScaleAndMask<TVector>(line, x.Keys, x.Scale, mask is null ? null : mask + ((row + i) * x.Mask.RowStride));
                 var sum = Exponentials<TVector>(line, stride, max);
-                logSums[at + i] = sum == 0 ? float.PositiveInfinity : max + MathF.Log(sum);
+                logSums[row + i] = sum == 0 ? float.PositiveInfinity : max + MathF.Log(sum);
                 // Dividing the probabilities here, not the result below, gives rows that add up to 1 as Softmax does.
                 Multiply<TVector>(line, stride, sum == 0 ? 0 : 1 / sum);
             }
-            MatMul.RunPacked(rows, x.ValueWidth, x.Keys, scores, stride, false, values, target, x.ValueWidth);
+            MatMul.RunPacked(rows, x.ValueWidth, x.Keys, scores, stride, false, values, target + ((long)row * output.RowStride), output.RowStride);
         }
     }
 

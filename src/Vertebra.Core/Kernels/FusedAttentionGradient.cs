@@ -7,12 +7,12 @@ internal static unsafe class FusedAttentionGradient
 {
     /// <param name="x">Sizes and operands of the forward pass.</param>
     /// <param name="logSums">[heads, tokens], from the forward pass.</param>
-    /// <param name="dOutput">Gradient of the result [heads, tokens, value width].</param>
+    /// <param name="dOutput">Gradient of the result.</param>
     /// <param name="dq">Gradient of q.</param>
     /// <param name="dk">Gradient of k.</param>
     /// <param name="dv">Gradient of v.</param>
     /// <param name="dScores">Gradient of the masked scores [heads, tokens, keys], or null if nobody wants it.</param>
-    public static void Run(AttentionOperands x, float* logSums, float* dOutput, float* dq, float* dk, float* dv, float* dScores)
+    public static void Run(AttentionOperands x, float* logSums, HeadRows dOutput, HeadRows dq, HeadRows dk, HeadRows dv, float* dScores)
     {
         // Whole heads: the rows of one head add up in dk and dv.
         Workers.Run(x.Heads, head =>
@@ -27,13 +27,13 @@ internal static unsafe class FusedAttentionGradient
         });
     }
 
-    private static void Head<TVector>(AttentionOperands x, int head, float* logSums, float* dOutput, float* dq, float* dk, float* dv, float* dScores)
+    private static void Head<TVector>(AttentionOperands x, int part, float* logSums, HeadRows dOutput, HeadRows dq, HeadRows dk, HeadRows dv, float* dScores)
         where TVector : unmanaged, IVector<TVector>
     {
         var (tokens, keys, width, valueWidth) = (x.Tokens, x.Keys, x.Width, x.ValueWidth);
-        var (firstRow, firstKey) = ((long)head * tokens, (long)head * keys);
-        dk += firstKey * width;
-        dv += firstKey * valueWidth;
+        var (batch, head) = Math.DivRem(part, x.HeadsPerBatch);
+        float* q = x.Q.At(batch, head), k = x.K.At(batch, head), v = x.V.At(batch, head), mask = x.Mask.At(batch, head);
+        float* dOut = dOutput.At(batch, head), dQuery = dq.At(batch, head), dKey = dk.At(batch, head), dValue = dv.At(batch, head);
         var stride = Panels.PaddedColumns<TVector>(keys);
         var blockRows = FusedAttention.BlockRows(keys);
         using var scratch = Scratch.Take(((width + valueWidth + (2L * blockRows)) * stride) + ((long)keys * Panels.PaddedColumns<TVector>(width)));
@@ -42,31 +42,31 @@ internal static unsafe class FusedAttentionGradient
         var keysAlong = valuesAcross + ((long)valueWidth * stride);    // k [keys, width]
         var scores = keysAlong + ((long)keys * Panels.PaddedColumns<TVector>(width));
         var dProbabilities = scores + ((long)blockRows * stride);
-        Panels.PackAll<TVector>(width, keys, x.K + (firstKey * width), width, transposed: true, keysAcross);
-        Panels.PackAll<TVector>(valueWidth, keys, x.V + (firstKey * valueWidth), valueWidth, transposed: true, valuesAcross);
-        Panels.PackAll<TVector>(keys, width, x.K + (firstKey * width), width, transposed: false, keysAlong);
-        if (tokens == 0)
+        Panels.PackAll<TVector>(width, keys, k, x.K.RowStride, transposed: true, keysAcross);
+        Panels.PackAll<TVector>(valueWidth, keys, v, x.V.RowStride, transposed: true, valuesAcross);
+        Panels.PackAll<TVector>(keys, width, k, x.K.RowStride, transposed: false, keysAlong);
+        for (var key = 0; key < keys && tokens == 0; key++)
         {
-            new Span<float>(dk, keys * width).Clear();
-            new Span<float>(dv, keys * valueWidth).Clear();
+            new Span<float>(dKey + ((long)key * dk.RowStride), width).Clear();
+            new Span<float>(dValue + ((long)key * dv.RowStride), valueWidth).Clear();
         }
         for (var row = 0; row < tokens; row += blockRows)
         {
             var rows = Math.Min(blockRows, tokens - row);
-            var at = firstRow + row;
-            var q = x.Q + (at * width);
-            var dOut = dOutput + (at * valueWidth);
-            MatMul.RunPacked(rows, keys, width, q, width, false, keysAcross, scores, stride);
-            MatMul.RunPacked(rows, keys, valueWidth, dOut, valueWidth, false, valuesAcross, dProbabilities, stride);
+            var at = ((long)part * tokens) + row;
+            var queries = q + ((long)row * x.Q.RowStride);
+            var gradient = dOut + ((long)row * dOutput.RowStride);
+            MatMul.RunPacked(rows, keys, width, queries, x.Q.RowStride, false, keysAcross, scores, stride);
+            MatMul.RunPacked(rows, keys, valueWidth, gradient, dOutput.RowStride, false, valuesAcross, dProbabilities, stride);
             for (var i = 0; i < rows; i++)
             {
                 var line = scores + ((long)i * stride);
-                FusedAttention.ScaleAndMask<TVector>(line, keys, x.Scale, x.MaskRow(head, row + i));
+                FusedAttention.ScaleAndMask<TVector>(line, keys, x.Scale, mask is null ? null : mask + ((row + i) * x.Mask.RowStride));
                 Row<TVector>(line, dProbabilities + ((long)i * stride), keys, logSums[at + i], x.Scale, dScores is null ? null : dScores + ((at + i) * keys));
             }
-            MatMul.Run(keys, valueWidth, rows, scores, stride, true, dOut, valueWidth, false, dv, valueWidth, accumulate: row > 0);
-            MatMul.RunPacked(rows, width, keys, dProbabilities, stride, false, keysAlong, dq + (at * width), width);
-            MatMul.Run(keys, width, rows, dProbabilities, stride, true, q, width, false, dk, width, accumulate: row > 0);
+            MatMul.Run(keys, valueWidth, rows, scores, stride, true, gradient, dOutput.RowStride, false, dValue, dv.RowStride, accumulate: row > 0);
+            MatMul.RunPacked(rows, width, keys, dProbabilities, stride, false, keysAlong, dQuery + ((long)row * dq.RowStride), dq.RowStride);
+            MatMul.Run(keys, width, rows, dProbabilities, stride, true, queries, x.Q.RowStride, false, dKey, dk.RowStride, accumulate: row > 0);
         }
     }
 

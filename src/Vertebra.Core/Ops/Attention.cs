@@ -30,25 +30,25 @@ public sealed record Attention(float Scale) : Op
         if (v[2] != k[2])
             throw Rules.Broken(this, $"k {k} and v {v} must have the same number of keys (axis 2)");
         if (inputs.Length == 4)
-            CheckMask(inputs[3], [q[0], q[1], q[2], k[2]]);
+            CheckMask(this, inputs[3], [q[0], q[1], q[2], k[2]]);
         return [new([q[0], q[1], q[2], v[3]], DType.Float32), new([q[0], q[1], q[2]], DType.Float32)];
     }
 
-    private void CheckMask(TensorSpec mask, Shape scores)
+    internal static void CheckMask(Op op, TensorSpec mask, Shape scores)
     {
         if (mask.DType is not (DType.Float32 or DType.Bool))
-            throw Rules.Broken(this, $"mask must be Float32 (added) or Bool (true: the key counts), got {mask.DType}");
+            throw Rules.Broken(op, $"mask must be Float32 (added) or Bool (true: the key counts), got {mask.DType}");
         var fits = mask.Shape.Rank is >= 1 and <= 4 && mask.Shape[-1] == scores[-1];
         for (var axis = 2; fits && axis <= mask.Shape.Rank; axis++)
             fits = mask.Shape[-axis] == 1 || mask.Shape[-axis] == scores[-axis];
         if (!fits)
-            throw Rules.Broken(this, $"mask of shape {mask.Shape} must broadcast to the scores {scores} and end in an axis of {scores[-1]} keys");
+            throw Rules.Broken(op, $"mask of shape {mask.Shape} must broadcast to the scores {scores} and end in an axis of {scores[-1]} keys");
     }
 
     protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var mask = AdditiveMask(inputs.Length == 4 ? inputs[3] : null);
-        FusedAttention.Run(Operands(Scale, inputs[0], inputs[1], inputs[2], mask), outputs[0].Pointer<float>(), outputs[1].Pointer<float>());
+        FusedAttention.Run(Operands(Scale, inputs[0], inputs[1], inputs[2], mask), Rows(outputs[0]), outputs[1].Pointer<float>());
         GC.KeepAlive(mask);
     }
 
@@ -81,34 +81,39 @@ public sealed record Attention(float Scale) : Op
         return additive;
     }
 
-    internal static unsafe AttentionOperands Operands(float scale, Tensor q, Tensor k, Tensor v, Tensor? mask)
+    internal static unsafe AttentionOperands Operands(float scale, Tensor q, Tensor k, Tensor v, Tensor? mask) => new()
     {
+        Batch = q.Shape[0],
+        HeadsPerBatch = q.Shape[1],
+        Tokens = q.Shape[2],
+        Keys = k.Shape[2],
+        Width = q.Shape[3],
+        ValueWidth = v.Shape[3],
+        Scale = scale,
+        Q = Rows(q),
+        K = Rows(k),
+        V = Rows(v),
+        Mask = MaskOf(mask),
+    };
+
+    /// <param name="mask">Broadcasts to [batch, heads, tokens, keys], or has fewer batches and begins again after them.</param>
+    internal static unsafe AttentionMask MaskOf(Tensor? mask)
+    {
+        if (mask is null)
+            return default;
         Span<long> strides = stackalloc long[4];
         strides.Clear();
         long own = 1;
-        for (var axis = 1; axis <= mask?.Rank; axis++)
+        for (var axis = 1; axis <= mask.Rank; axis++)
         {
             strides[^axis] = mask.Shape[-axis] == 1 ? 0 : own;
             own *= mask.Shape[-axis];
         }
-        return new()
-        {
-            Batch = q.Shape[0],
-            HeadsPerBatch = q.Shape[1],
-            Tokens = q.Shape[2],
-            Keys = k.Shape[2],
-            Width = q.Shape[3],
-            ValueWidth = v.Shape[3],
-            Scale = scale,
-            Q = q.Pointer<float>(),
-            K = k.Pointer<float>(),
-            V = v.Pointer<float>(),
-            Mask = mask is null ? null : mask.Pointer<float>(),
-            MaskBatchStride = strides[0],
-            MaskHeadStride = strides[1],
-            MaskRowStride = strides[2],
-        };
+        return new(mask.Pointer<float>(), mask.Rank == 4 ? mask.Shape[0] : 1, strides[0], strides[1], strides[2]);
     }
+
+    /// <summary>Of a tensor [batch, heads, rows, width].</summary>
+    internal static unsafe HeadRows Rows(Tensor x) => HeadRows.Apart(x.Pointer<float>(), x.Shape[1], x.Shape[2], x.Shape[3]);
 }
 
 /// <summary>
@@ -131,8 +136,8 @@ public sealed record AttentionGradient(float Scale, bool WantsMask) : Op
     protected internal override unsafe void Forward(ReadOnlySpan<Tensor> inputs, ReadOnlySpan<Tensor> outputs)
     {
         var mask = Attention.AdditiveMask(inputs.Length == 6 ? inputs[5] : null);
-        FusedAttentionGradient.Run(Attention.Operands(Scale, inputs[1], inputs[2], inputs[3], mask), inputs[4].Pointer<float>(), inputs[0].Pointer<float>(),
-            outputs[0].Pointer<float>(), outputs[1].Pointer<float>(), outputs[2].Pointer<float>(), WantsMask ? outputs[3].Pointer<float>() : null);
+        FusedAttentionGradient.Run(Attention.Operands(Scale, inputs[1], inputs[2], inputs[3], mask), inputs[4].Pointer<float>(), Attention.Rows(inputs[0]),
+            Attention.Rows(outputs[0]), Attention.Rows(outputs[1]), Attention.Rows(outputs[2]), WantsMask ? outputs[3].Pointer<float>() : null);
         GC.KeepAlive(mask);
     }
 }

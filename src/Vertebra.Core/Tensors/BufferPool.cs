@@ -17,9 +17,13 @@ internal static unsafe class BufferPool
     private const long LargestCollectBudget = 512L << 20;
     private const long SmallestCacheLimit = 64L << 20;
 
+    // A collection forgets this share of the peak: a training step has some thirty.
+    private const int PeakForgetting = 256;
+
     private static readonly Lock Gate = new();
     private static readonly Stack<nint>[] Free = [.. Enumerable.Range(0, 60 * StepsPerDoubling).Select(_ => new Stack<nint>())];
     private static long s_live;
+    private static long s_peak;
     private static long s_cached;
     private static long s_takenSinceCollect;
     private static long s_collectBudget = SmallestCollectBudget;
@@ -46,8 +50,7 @@ internal static unsafe class BufferPool
             if (TryTakeCached(sizeClass, size, out block))
                 return (byte*)block;
         }
-        // The cache is not to outgrow its share.
-        Trim(Math.Max(SmallestCacheLimit, LiveBytes / 8) - size);
+        Trim(CacheLimit - size);
         var fresh = Allocate(bytes, size);
         lock (Gate)
         {
@@ -74,8 +77,23 @@ internal static unsafe class BufferPool
     {
         GC.Collect();
         GC.WaitForPendingFinalizers();
+        lock (Gate)
+            s_peak = s_live;
         Trim(0);
         LargePages.ReturnFreed();
+    }
+
+    /// <summary>
+    /// Most bytes to keep for reuse: an eighth of the living ones, and what lived at the peak and does not now. A training step that
+    /// reaches its peak again and again does not ask the system for the same pages each time, and holds no more at the peak for it.
+    /// </summary>
+    private static long CacheLimit
+    {
+        get
+        {
+            lock (Gate)
+                return Math.Max(SmallestCacheLimit, Math.Max(s_peak - s_live, 0) + (s_live / 8));
+        }
     }
 
     private static byte* Allocate(long bytes, long size)
@@ -118,6 +136,7 @@ internal static unsafe class BufferPool
         lock (Gate)
         {
             s_takenSinceCollect = 0;
+            s_peak = Math.Max(s_live, s_peak - (s_peak / PeakForgetting));
             s_collectBudget = Math.Clamp(s_live / 16, SmallestCollectBudget, LargestCollectBudget);
         }
     }

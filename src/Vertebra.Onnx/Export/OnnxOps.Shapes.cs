@@ -105,6 +105,25 @@ internal static partial class OnnxOps
         e.Result("Slice", order, [e.AsIs(node.Inputs[0]), e.Int64(Each(-1)), e.Int64(Each(long.MinValue)), e.Int64(positions), e.Int64(Each(-1))]);
     }
 
+    // Along each axis the end, then the start; without a shift it is the value itself.
+    private static void Roll(Node node, OnnxEmitter e)
+    {
+        var op = (Roll)node.Op;
+        var order = e.OrderOf(node.Inputs[0]);
+        var value = e.AsIs(node.Inputs[0]);
+        for (var i = 0; i < op.Axes.Count; i++)
+        {
+            var position = order.PositionOf(op.Axes[i]);
+            // Counted from the end where it is negative.
+            var cut = -(op.Shifts[i] % Math.Max(1, node.Outputs[0].Shape[op.Axes[i]]));
+            if (cut == 0)
+                continue;
+            var (end, start) = (e.Step("Slice", [value, e.Int64(cut), e.Int64(long.MaxValue), e.Int64(position)]), e.Step("Slice", [value, e.Int64(0), e.Int64(cut), e.Int64(position)]));
+            value = e.Step("Concat", [end, start], ("axis", position));
+        }
+        e.Result("Identity", order, [value]);
+    }
+
     private static void Expand(Node node, OnnxEmitter e)
     {
         var (input, output) = (node.Inputs[0], node.Outputs[0]);

@@ -93,6 +93,7 @@ internal static partial class OnnxOps
         [typeof(Slice)] = Slice,
         [typeof(Unslice)] = Unslice,
         [typeof(Flip)] = Flip,
+        [typeof(Roll)] = Roll,
         [typeof(Expand)] = Expand,
         [typeof(Pad)] = Pad,
 

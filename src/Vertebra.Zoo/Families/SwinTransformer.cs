@@ -180,9 +180,7 @@ internal sealed class WindowAttention : Module
 
     protected override Tensor OnForward(Tensor x)
     {
-        var (q, k, v) = Heads.Split3(_qkv.Forward(x), _heads);
-        var bias = RelativePositions.Bias(_table, _index);
-        return _proj.Forward(_windows.Attend(q, k, v, bias).Join());
+        return _proj.Forward(_windows.Attend(_qkv.Forward(x), _heads, RelativePositions.Bias(_table, _index)));
     }
 }
 

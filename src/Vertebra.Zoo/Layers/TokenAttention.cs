@@ -64,13 +64,20 @@ public sealed class TokenAttention : Module
 
     private Tensor Attend(Tensor x, Tensor? mask, Rotation? rotation)
     {
-        var (q, k, v) = Heads.Split3(_qkv.Forward(x), _heads);
+        var joint = _qkv.Forward(x);
+        mask = _positions?.Bias() ?? mask;
+        x = _qNorm is null && _kNorm is null && rotation is null ? Heads.Attend(joint, _heads, mask) : OfHeads(joint, mask, rotation);
+        return _proj.Forward(_norm?.Forward(x) ?? x);
+    }
+
+    private Tensor OfHeads(Tensor joint, Tensor? mask, Rotation? rotation)
+    {
+        var (q, k, v) = Heads.Split3(joint, _heads);
         q = _qNorm?.Forward(q) ?? q;
         k = _kNorm?.Forward(k) ?? k;
         if (rotation is not null)
             (q, k) = (rotation.Turn(q), rotation.Turn(k));
-        x = q.Attention(k, v, mask: _positions?.Bias() ?? mask).Join();
-        return _proj.Forward(_norm?.Forward(x) ?? x);
+        return q.Attention(k, v, mask: mask).Join();
     }
 }
 
@@ -94,6 +101,21 @@ internal static class Heads
     {
         var parts = Split(qkv, heads, 3);
         return (parts[0], parts[1], parts[2]);
+    }
+
+    /// <summary>
+    /// Attention of tokens to each other, of a joint layer's result [N, L, 3 · C]; [N, L, C]. A trace has it in steps that graphs can be
+    /// asked about; what runs moves nothing.
+    /// </summary>
+    /// <param name="qkv">All queries before all keys before all values.</param>
+    /// <param name="heads">A divisor of the channels.</param>
+    /// <param name="mask">Added to the scores; broadcasts to [N, heads, L, L].</param>
+    public static Tensor Attend(Tensor qkv, int heads, Tensor? mask = null)
+    {
+        if (!qkv.IsMeta)
+            return qkv.JointAttention(heads, mask: mask);
+        var (q, k, v) = Split3(qkv, heads);
+        return q.Attention(k, v, mask: mask).Join();
     }
 
     /// <summary>Heads [N, heads, L, D] as tokens [N, L, heads · D].</summary>

@@ -101,6 +101,15 @@ internal sealed class ShiftedWindows
         Tensor Beside(Tensor x) => x.Reshape([-1, windows * heads, area, x.Shape[3]]);
     }
 
+    /// <summary>The same of a joint layer's result [N · windows, L, 3 · C]; [N · windows, L, C].</summary>
+    public Tensor Attend(Tensor qkv, int heads, Tensor bias)
+    {
+        if (!qkv.IsMeta)
+            return qkv.JointAttention(heads, mask: Mask is null ? bias : Mask.Reshape([Mask.Shape[0], 1, Mask.Shape[1], Mask.Shape[1]]) + bias);
+        var (q, k, v) = Heads.Split3(qkv, heads);
+        return Attend(q, k, v, bias).Join();
+    }
+
     private Tensor MakeMask()
     {
         var (across, area) = (_padded / Window, Window * Window);
@@ -123,11 +132,5 @@ internal sealed class ShiftedWindows
         int Band(int position) => position < _padded - Window ? 0 : position < _padded - _shift ? 1 : 2;
     }
 
-    private static Tensor Roll(Tensor map, int by) => by == 0 ? map : Roll(Roll(map, 1, by), 2, by);
-
-    private static Tensor Roll(Tensor x, int axis, int by)
-    {
-        var cut = by > 0 ? x.Shape[axis] - by : -by;
-        return Tensor.Concat([x.Slice(axis, cut), x.Slice(axis, 0, cut)], axis);
-    }
+    private static Tensor Roll(Tensor map, int by) => by == 0 ? map : map.Roll([by, by], [1, 2]);
 }

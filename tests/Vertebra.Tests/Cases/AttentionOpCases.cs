@@ -44,9 +44,67 @@ public sealed class AttentionOpCases : IOpCases
             yield return Forward(s, 0.7f, [.. qkv, keep]);
             yield return Backward(s, 0.7f, [.. qkv, keep]);
         }
+        foreach (var c in Joint())
+            yield return c;
         // Scores far apart: e^score alone would overflow.
         yield return Forward(new(1, 1, 3, 5, 2, 2), 300, [OpCases.Uniform([1, 1, 3, 2], 1), OpCases.Uniform([1, 1, 5, 2], 2), OpCases.Uniform([1, 1, 5, 2], 3)]) with { CheckGradient = false };
     }
+
+    // Tokens to each other, of one operand; a mask of two batches begins again for the third and fourth.
+    private static IEnumerable<OpCase> Joint()
+    {
+        foreach (var (batch, heads, tokens, width) in ((int, int, int, int)[])[(1, 1, 1, 1), (2, 2, 3, 4), (0, 2, 3, 2), (1, 2, 0, 3), (1, 3, 17, 5), (1, 2, 450, 8), (4, 3, 49, 8)])
+        {
+            var s = new Sizes(batch, heads, tokens, tokens, width, width);
+            var joint = OpCases.Uniform([batch, tokens, 3 * heads * width], 1);
+            yield return JointForward(s, joint, null);
+            yield return JointBackward(s, joint, null);
+            Shape[] masks = tokens == 0 ? [] : [[heads, tokens, tokens], [tokens], [Math.Max(1, batch / 2), heads, tokens, tokens]];
+            foreach (var mask in masks.Select((shape, i) => OpCases.Uniform(shape, 4 + i)))
+            {
+                yield return JointForward(s, joint, mask);
+                yield return JointBackward(s, joint, mask);
+            }
+        }
+    }
+
+    private static OpCase JointForward(Sizes s, Tensor joint, Tensor? mask) => new(new JointAttention(s.Heads, 0.7f), mask is null ? [joint] : [joint, mask], x =>
+    {
+        var parts = Apart(s, x[0], 3);
+        var (p, _) = Probabilities(s, 0.7f, [.. parts, .. Whole(s, mask, x[1..])], mask is null ? null : Tensor.Zeros(s.Scores));
+        return [Joined(s, [Output(s, p, parts[2])])];
+    });
+
+    private static OpCase JointBackward(Sizes s, Tensor joint, Tensor? mask)
+    {
+        double[][] Split(Tensor x) => Apart(s, OpCases.ToDouble(x), 3);
+        Tensor Made(double[] values, Shape shape) => Tensor.From(Array.ConvertAll(values, v => (float)v), shape);
+        var whole = mask is null ? Array.Empty<Tensor>() : [Made(Whole(s, mask, [OpCases.ToDouble(mask)])[0], s.Scores)];
+        var (q, k, v) = (Split(joint)[0], Split(joint)[1], Split(joint)[2]);
+        var apart = Backward(s, 0.7f, [Made(q, s.Q), Made(k, s.K), Made(v, s.V), .. whole]);
+        Tensor[] operands = [OpCases.Uniform([s.Batch, s.Tokens, s.Heads * s.Width], 9), joint, apart.Inputs[4], .. mask is null ? Array.Empty<Tensor>() : [mask]];
+        return new(new JointAttentionGradient(s.Heads, 0.7f, mask is not null), operands, x =>
+        {
+            var results = apart.Reference([.. Apart(s, x[0], 1), .. Apart(s, x[1], 3), x[2], .. Whole(s, mask, x[3..])]);
+            return [Joined(s, results[..3]), .. results[3..]];
+        })
+        { CheckGradient = false };
+    }
+
+    // Parts side by side in [batch, tokens, parts · heads · width] as [batch, heads, tokens, width] each, and back.
+    private static double[][] Apart(Sizes s, double[] x, int parts) => [.. Enumerable.Range(0, parts).Select(part => Naive.Positions(s.Q).Select(at =>
+        x[Naive.Offset([s.Batch, s.Tokens, parts, s.Heads, s.Width], [at[0], at[2], part, at[1], at[3]])]).ToArray())];
+
+    private static double[] Joined(Sizes s, double[][] parts) => [.. Naive.Positions([s.Batch, s.Tokens, parts.Length, s.Heads, s.Width]).Select(at =>
+        parts[at[2]][Naive.Offset(s.Q, [at[0], at[3], at[1], at[4]])])];
+
+    private static double[][] Whole(Sizes s, Tensor? mask, double[][] values) => mask is null ? [] : [[.. Naive.Positions(s.Scores).Select(at =>
+    {
+        var own = at[(4 - mask.Rank)..];
+        for (var axis = 0; axis < own.Length; axis++)
+            own[axis] %= mask.Shape[axis];
+        return values[0][Naive.Offset(mask.Shape, own)];
+    })]];
 
     private static OpCase Forward(Sizes s, float scale, Tensor[] inputs) => new(new Attention(scale), inputs, x =>
     {

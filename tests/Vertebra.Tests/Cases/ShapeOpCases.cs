@@ -140,8 +140,16 @@ public sealed class ShapeOpCases : IOpCases
         yield return Moved(new Flip([0, -1]), OpCases.Uniform([2, 3, 4], 1), [2, 3, 4], p => [1 - p[0], p[1], 3 - p[2]]);
         yield return Moved(new Flip([1]), OpCases.Uniform([2, 3, 40], 1), [2, 3, 40], p => [p[0], 2 - p[1], p[2]]);
         yield return Moved(new Flip([]), OpCases.Uniform([2, 3], 1), [2, 3], p => p);
+        foreach (var n in OpCases.Lengths)
+            yield return Moved(new Roll([3], [0]), OpCases.Uniform([n], 1), [n], p => [(p[0] + (3 * n) - 3) % n]);
+        yield return Moved(new Roll([1, -2], [1, -2]), OpCases.Uniform([2, 3, 5, 4], 1), [2, 3, 5, 4], p => [p[0], (p[1] + 2) % 3, (p[2] + 2) % 5, p[3]]);
+        yield return Moved(new Roll([5, 0, -7], [1, 0, 2]), OpCases.Uniform([2, 5, 4], 1), [2, 5, 4], p => [p[0], p[1], (p[2] + 7) % 4]);
+        yield return Moved(new Roll([], []), OpCases.Uniform([2, 3], 1), [2, 3], p => p);
         foreach (var dtype in DTypes)
+        {
             yield return Moved(new Flip([1]), Numbered([2, 9], dtype), [2, 9], p => [p[0], 8 - p[1]]);
+            yield return Moved(new Roll([-4], [1]), Numbered([2, 9], dtype), [2, 9], p => [p[0], (p[1] + 4) % 9]);
+        }
     }
 
     private static IEnumerable<OpCase> Selections()

@@ -30,6 +30,36 @@ public class AttentionTests
             AssertClose(expected[i], actual[i]);
     }
 
+    [Theory]
+    [InlineData(1, 1, 5, 4, 1)]
+    [InlineData(6, 3, 49, 8, 3)]
+    [InlineData(2, 2, 230, 16, 1)]
+    public void The_joint_op_has_the_bits_of_its_composite(int batch, int heads, int tokens, int width, int masks)
+    {
+        Tensor[] inputs = [OpCases.Uniform([batch, tokens, 3 * heads * width], 1), OpCases.Uniform([masks, heads, tokens, tokens], 2)];
+        foreach (var input in inputs)
+            input.RequiresGrad = true;
+        var weights = OpCases.Uniform([batch, tokens, heads * width], 3);
+        var parts = inputs[0].Reshape([batch, tokens, 3, heads, width]).Permute([2, 0, 3, 1, 4]).Chunk(3, 0);
+        var whole = inputs[1].Reshape([1, masks, heads, tokens, tokens]).Expand([batch / masks, masks, heads, tokens, tokens]).Reshape([batch, heads, tokens, tokens]);
+        var composite = parts[0].Squeeze(0).Attention(parts[1].Squeeze(0), parts[2].Squeeze(0), mask: whole).Permute([0, 2, 1, 3]).Reshape([batch, tokens, heads * width]);
+        var joint = inputs[0].JointAttention(heads, mask: inputs[1]);
+        Assert.Equal(composite.ToArray<float>(), joint.ToArray<float>());
+        var expected = (composite * weights).Sum().Gradients(inputs);
+        var actual = (joint * weights).Sum().Gradients(inputs);
+        Assert.Equal(expected[0].ToArray<float>(), actual[0].ToArray<float>());
+        AssertClose(expected[1], actual[1]);
+    }
+
+    [Fact]
+    public void Joint_operands_that_do_not_fit_are_refused()
+    {
+        static string Refused(Action action) => Assert.Throws<ShapeException>(action).Message;
+        Assert.Contains("multiple of 3 · 2 heads", Refused(() => Ones(1, 3, 8).JointAttention(2)));
+        Assert.Contains("3 batches", Refused(() => Ones(4, 3, 12).JointAttention(2, mask: Ones(3, 2, 3, 3))));
+        Assert.Contains("must broadcast", Refused(() => Ones(4, 3, 12).JointAttention(2, mask: Ones(2, 2, 3, 4))));
+    }
+
     private static void AssertClose(Tensor expected, Tensor actual)
     {
         Assert.Equal(expected.Shape, actual.Shape);

@@ -77,6 +77,7 @@ public sealed class ReceptiveFields
             ArgMax op => FieldRules.Reduce(x, [Positive(op.Axis, before)], keepAxes: false),
             Softmax op => x.Mix([Positive(op.Axis, before)]),
             LogSoftmax op => x.Mix([Positive(op.Axis, before)]),
+            Roll op => x.Mix(op.Axes.Select(a => Positive(a, before))),
             CumSum op => x.Mix([Positive(op.Axis, before)]),
             LayerNorm op => x.Mix(Enumerable.Range(before.Rank - op.Axes, op.Axes)),
             Linear => FieldRules.Project(x),

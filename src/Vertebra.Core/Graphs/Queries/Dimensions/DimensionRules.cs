@@ -36,6 +36,7 @@ internal static class DimensionRules
         [typeof(Slice)] = new SliceRule(),
         [typeof(Pad)] = new PadRule(),
         [typeof(Flip)] = new FlipRule(),
+        [typeof(Roll)] = new RollRule(),
         [typeof(Expand)] = new ExpandRule(),
         [typeof(IndexSelect)] = new IndexSelectRule(),
         [typeof(Gather)] = new GatherRule(),
@@ -59,10 +60,11 @@ internal static class DimensionRules
         [typeof(BatchNormTraining)] = new BatchNormRule(),
         [typeof(GroupNorm)] = new GroupNormRule(),
         [typeof(LayerNorm)] = new LayerNormRule(),
-        // Compiled graphs keep their weights only as packed for the kernels: prune before compiling.
+        // What only compiled graphs have, whose weights are packed for the kernels: prune before compiling.
         [typeof(FusedConv2d)] = s_opaque,
         [typeof(InvertedResidual)] = s_opaque,
         [typeof(FusedLinear)] = s_opaque,
+        [typeof(JointAttention)] = s_opaque,
         // Gradients, losses and writes by index stand in training steps, which nobody prunes.
         [typeof(ActivationGate)] = s_opaque,
         [typeof(ActivationGradient)] = s_opaque,
@@ -76,6 +78,7 @@ internal static class DimensionRules
         [typeof(GroupNormGradient)] = s_opaque,
         [typeof(IndexAdd)] = s_opaque,
         [typeof(InterpolateGradient)] = s_opaque,
+        [typeof(JointAttentionGradient)] = s_opaque,
         [typeof(LayerNormGradient)] = s_opaque,
         [typeof(LogSoftmaxGradient)] = s_opaque,
         [typeof(MaxPoolGradient)] = s_opaque,

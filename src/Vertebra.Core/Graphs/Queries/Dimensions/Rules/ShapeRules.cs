@@ -180,21 +180,35 @@ internal sealed class PadRule : DimensionRule
     }
 }
 
-/// <summary>Axes backwards, which only fixed ones can be.</summary>
-internal sealed class FlipRule : DimensionRule
+/// <summary>Axes whose elements change places, which only fixed ones can be.</summary>
+internal abstract class ReorderingRule(string reason) : DimensionRule
 {
     public override void Relate(Op op, NodeDimensions node)
     {
         var shape = node.OperandShape(0);
-        foreach (var axis in ((Flip)op).Axes.Select(a => shape.NormalizeAxis(a, op.Name)))
+        foreach (var axis in AxesOf(op).Select(a => shape.NormalizeAxis(a, op.Name)))
         {
-            node.Fix(node.Operand(0, axis), "it is reversed");
-            node.Fix(node.Result(0, axis), "it is reversed");
+            node.Fix(node.Operand(0, axis), reason);
+            node.Fix(node.Result(0, axis), reason);
         }
         node.TieAxes(0);
     }
 
     public override bool IsZero(Op op, int result, int axis, ZeroQuery query) => query.Zero(0, axis);
+
+    private protected abstract IntList AxesOf(Op op);
+}
+
+/// <summary>Axes backwards.</summary>
+internal sealed class FlipRule() : ReorderingRule("it is reversed")
+{
+    private protected override IntList AxesOf(Op op) => ((Flip)op).Axes;
+}
+
+/// <summary>Axes whose ends change places.</summary>
+internal sealed class RollRule() : ReorderingRule("it is rolled")
+{
+    private protected override IntList AxesOf(Op op) => ((Roll)op).Axes;
 }
 
 /// <summary>What shape rules share.</summary>
