@@ -8,6 +8,7 @@ internal static class VerbList
     public static IEnumerable<Command> All() =>
     [
         TrainVerb.Create(),
+        CompareVerb.Create(),
         ValidateVerb.Create(),
         PackVerb.Create(),
         PredictVerb.Create(),

@@ -11,17 +11,20 @@ public static class LineChart
     private const double Width = 520, Height = 260, Left = 66, Right = 12, Top = 10, Bottom = 40;
     private const int MostMarkers = 80;
 
+    // Colours --s1 and on of the page; further curves have them again, dashed.
+    private const int Colours = 8;
+
     /// <summary>Draws a chart.</summary>
     /// <param name="title">Caption.</param>
     /// <param name="xLabel">What the horizontal axis measures.</param>
     /// <param name="yLabel">What the vertical axis measures.</param>
-    /// <param name="series">At most four curves; those without points are left out.</param>
+    /// <param name="series">The curves, each with the colour of its place in the list; those without points are left out. More than sixteen cannot be told apart.</param>
     public static Markup Draw(string title, string xLabel, string yLabel, IReadOnlyList<ChartSeries> series)
     {
-        var shown = series.Where(s => s.Points.Any(IsFinite)).ToArray();
+        var shown = series.Select((s, i) => (Series: s, Number: i)).Where(s => s.Series.Points.Any(IsFinite)).ToArray();
         if (shown.Length == 0)
             return Markup.Of($"<figure><figcaption>{title}</figcaption><p class=\"faint\">nothing to show</p></figure>\n");
-        var points = shown.SelectMany(s => s.Points).Where(IsFinite).ToArray();
+        var points = shown.SelectMany(s => s.Series.Points).Where(IsFinite).ToArray();
         var x = Axis.Over(points.Min(p => p.X), points.Max(p => p.X), 8, wholeNumbers: true);
         var y = Axis.Over(points.Min(p => p.Y), points.Max(p => p.Y), 6, wholeNumbers: false);
         return Markup.Of($"""
@@ -31,7 +34,7 @@ public static class LineChart
             <svg viewBox="0 0 {Width} {Height}" width="{Width}" height="{Height}" role="img" aria-label="{title}">
             {y.Ticks.Select(t => YTick(y, t))}{x.Ticks.Select(t => XTick(x, t))}<text x="{(Left + Width - Right) / 2}" y="{Height - 6}" text-anchor="middle">{xLabel}</text>
             <text x="12" y="{(Top + Height - Bottom) / 2}" text-anchor="middle" transform="rotate(-90 12 {(Top + Height - Bottom) / 2})">{yLabel}</text>
-            {shown.Select((s, i) => Curve(s, i, x, y))}</svg>
+            {shown.Select(s => Curve(s.Series, s.Number, x, y))}</svg>
             </figure>
 
             """);
@@ -39,8 +42,10 @@ public static class LineChart
 
     private static bool IsFinite((double X, double Y) point) => double.IsFinite(point.X) && double.IsFinite(point.Y);
 
-    private static Markup Legend(ChartSeries[] series) => Markup.Of(
-        $"<ul class=\"legend\">{series.Select((s, i) => Markup.Of($"<li><i style=\"background:var(--s{i + 1})\"></i>{s.Name}</li>"))}</ul>");
+    private static Markup Legend((ChartSeries Series, int Number)[] series) => Markup.Of(
+        $"<ul class=\"legend\">{series.Select(s => Markup.Of($"<li><i style=\"{(s.Number < Colours ? "" : "opacity:0.5;")}background:{Colour(s.Number)}\"></i>{s.Series.Name}</li>"))}</ul>");
+
+    private static string Colour(int number) => $"var(--s{(number % Colours) + 1})";
 
     private static double MapX(Axis axis, double value) => Left + (axis.Share(value) * (Width - Left - Right));
 
@@ -67,11 +72,11 @@ public static class LineChart
             isOpen = true;
         }
         var markers = series.Points.Count <= MostMarkers ? series.Points.Where(IsFinite) : [];
-        return Markup.Of($"<path class=\"curve\" style=\"stroke:var(--s{number + 1})\" d=\"{path.ToString()}\"/>\n{markers.Select(p => Marker(series, number, x, y, p))}");
+        return Markup.Of($"<path class=\"curve\" style=\"stroke:{Colour(number)}{(number < Colours ? "" : ";stroke-dasharray:6 4")}\" d=\"{path.ToString()}\"/>\n{markers.Select(p => Marker(series, number, x, y, p))}");
     }
 
     private static Markup Marker(ChartSeries series, int number, Axis x, Axis y, (double X, double Y) point) => Markup.Of(
-        $"<circle cx=\"{MapX(x, point.X):0.#}\" cy=\"{MapY(y, point.Y):0.#}\" r=\"{(series.Points.Count < 3 ? 4 : 2.5)}\" style=\"fill:var(--s{number + 1})\"><title>{series.Name}, {point.X:0.##}: {point.Y:0.######}</title></circle>\n");
+        $"<circle cx=\"{MapX(x, point.X):0.#}\" cy=\"{MapY(y, point.Y):0.#}\" r=\"{(series.Points.Count < 3 ? 4 : 2.5)}\" style=\"fill:{Colour(number)}\"><title>{series.Name}, {point.X:0.##}: {point.Y:0.######}</title></circle>\n");
 
     /// <summary>A range with round ticks: steps of 1, 2 or 5 times a power of ten.</summary>
     internal sealed record Axis(double From, double To, double Step)

@@ -8,10 +8,12 @@ public static class ReportPage
     private const string Style = """
         :root { color-scheme: light dark;
           --ground: #ffffff; --panel: #f5f6f8; --ink: #1b1f24; --faint: #5c6570; --line: #d5dae1; --accent: #1f6feb;
-          --s1: #1f6feb; --s2: #d1570f; --s3: #1a7f4b; --s4: #8a4fd3; --good: #1f6feb; --bad: #d1570f; }
+          --s1: #1f6feb; --s2: #d1570f; --s3: #1a7f4b; --s4: #8a4fd3;
+          --s5: #c2255c; --s6: #0b7285; --s7: #7a6100; --s8: #5c6570; --good: #1f6feb; --bad: #d1570f; }
         @media (prefers-color-scheme: dark) { :root {
           --ground: #14171b; --panel: #1d2127; --ink: #e6e9ed; --faint: #9aa4b0; --line: #363d47; --accent: #6cb0ff;
-          --s1: #6cb0ff; --s2: #ffa05c; --s3: #5fd08f; --s4: #c69bff; --good: #4d94f0; --bad: #f08a45; } }
+          --s1: #6cb0ff; --s2: #ffa05c; --s3: #5fd08f; --s4: #c69bff;
+          --s5: #ff8fb3; --s6: #55cfe0; --s7: #d9c04a; --s8: #9aa4b0; --good: #4d94f0; --bad: #f08a45; } }
         * { box-sizing: border-box; }
         body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
         main { max-width: 1080px; margin: 0 auto; padding: 24px 20px 64px; }
