@@ -181,8 +181,7 @@ internal sealed class BeitBlock : Module
         protected override Tensor OnForward(Tensor x)
         {
             var qkv = x.Linear(_qkv.Weight, Tensor.Concat([_qBias, _kBias, _vBias], 0));
-            var (q, k, v) = Heads.Split3(qkv, _heads);
-            return _proj.Forward(q.Attention(k, v, mask: RelativePositions.Bias(_table, _index)).Join());
+            return _proj.Forward(Heads.Attend(qkv, _heads, RelativePositions.Bias(_table, _index)));
         }
     }
 }

@@ -168,8 +168,7 @@ internal sealed class LocalAttention : Module
     {
         var (h, w) = (x.Shape[1], x.Shape[2]);
         var padded = x.PadToWindows(_window);
-        var (q, k, v) = Heads.Split3(_qkv.Forward(padded.ToWindows(_window)), _heads);
-        var result = q.Attention(k, v).Join();
+        var result = Heads.Attend(_qkv.Forward(padded.ToWindows(_window)), _heads);
         if (_projectsWindows)
             result = _proj.Forward(result);
         var map = result.FromWindows(_window, padded.Shape[1], padded.Shape[2]).Crop(h, w);

@@ -159,8 +159,7 @@ internal sealed class VisformerBlock : Module
 
         protected override Tensor OnForward(Tensor x)
         {
-            var (q, k, v) = Heads.Split3(_qkv.Forward(x).ToTokens(), _heads);
-            return _proj.Forward(q.Attention(k, v).Join().ToMap(x.Shape[1], x.Shape[2]));
+            return _proj.Forward(Heads.Attend(_qkv.Forward(x).ToTokens(), _heads).ToMap(x.Shape[1], x.Shape[2]));
         }
     }
 }

@@ -170,6 +170,40 @@ public class CompiledGraphTests
         Assert.DoesNotContain(one.Graph.Nodes, n => n.Op is InvertedResidual);
     }
 
+    [Theory]
+    [InlineData("vit_tiny_patch16_224", 12)]
+    [InlineData("swin_tiny_patch4_window7_224", 12)]
+    [InlineData("beit_base_patch16_224", 12)]
+    public void Attention_reads_what_one_layer_has_made(string name, int blocks)
+    {
+        using var off = GradMode.Off();
+        var network = Models.Create(name);
+        var x = OpCases.Uniform([2, 224, 224, 3], 5);
+        var graph = Graph.Trace(network, x.Shape);
+        var compiled = graph.Compile();
+        Assert.Equal(blocks, compiled.Graph.Nodes.Count(n => n.Op is JointAttention));
+        Assert.DoesNotContain(compiled.Graph.Nodes, n => n.Op is Attention or Split);
+        Close(graph.Run(x)[0], compiled.Run(x)[0]);
+    }
+
+    [Fact]
+    public void Attention_of_parts_in_another_order_stays_as_it_is()
+    {
+        using var off = GradMode.Off();
+        var x = OpCases.Uniform([2, 5, 24], 1);
+        foreach (var (first, second) in ((int, int)[])[(0, 1), (1, 0)])
+        {
+            var module = new Lambda(t =>
+            {
+                var parts = t.Reshape([2, 5, 3, 2, 4]).Permute([2, 0, 3, 1, 4]).Chunk(3, 0).Select(p => p.Reshape([2, 2, 5, 4])).ToArray();
+                return parts[first].Attention(parts[second], parts[2]).Permute([0, 2, 1, 3]).Reshape([2, 5, 8]);
+            });
+            var compiled = Graph.Trace(module, x.Shape).Compile();
+            Assert.Equal(first == 0, compiled.Graph.Nodes.Any(n => n.Op is JointAttention));
+            Assert.Equal(module.Forward(x).ToArray<float>(), compiled.Run(x)[0].ToArray<float>());
+        }
+    }
+
     [Theory, MemberData(nameof(Quick))]
     public void In_steady_state_a_run_allocates_nothing(string name)
     {
