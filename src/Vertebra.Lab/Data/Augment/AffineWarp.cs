@@ -56,19 +56,20 @@ internal static class AffineWarp
     private static void Run<TTaps>(PixelCanvas canvas, in AffineMap map)
         where TTaps : struct, ITaps
     {
-        var source = new Source(canvas.PixelsWithSlack, canvas.Width, canvas.Height);
+        var pixels = canvas.PixelsWithSlack;
+        var (width, height) = (canvas.Width, canvas.Height);
         var (a, c, d, f) = (map.A, map.C, map.D, map.F);
         var result = canvas.Spare;
-        var position = 0;
-        for (var y = 0; y < source.Height; y++)
+        for (var y = 0; y < height; y++)
         {
             var (b, e) = (map.B * (y + 0.5), map.E * (y + 0.5));
-            for (var x = 0; x < source.Width; x++, position += Channels)
+            var row = result.Slice(y * canvas.Stride, canvas.Stride);
+            for (var x = 0; x < width; x++)
             {
                 var sourceX = (a * (x + 0.5)) + b + c;
                 var sourceY = (d * (x + 0.5)) + e + f;
-                if (sourceX >= 0 && sourceX < source.Width && sourceY >= 0 && sourceY < source.Height)
-                    Store(TTaps.At(source, sourceX - 0.5, sourceY - 0.5), result.Slice(position, Channels));
+                if (sourceX >= 0 && sourceX < width && sourceY >= 0 && sourceY < height)
+                    Store(TTaps.At(pixels, width, height, sourceX - 0.5, sourceY - 0.5), row.Slice(x * Channels, Channels));
             }
         }
     }
@@ -79,88 +80,74 @@ internal static class AffineWarp
     {
         var levels = Avx.IsSupported ? Avx.ConvertToVector128Int32WithTruncation(value)
             : Vector128.Create((int)value[0], (int)value[1], (int)value[2], 0);
-        (target[0], target[1], target[2]) = ((byte)levels[0], (byte)levels[1], (byte)levels[2]);
+        target[2] = (byte)levels[2];
+        target[1] = (byte)levels[1];
+        target[0] = (byte)levels[0];
     }
 
-    /// <summary>A picture from which colours are taken.</summary>
-    private readonly ref struct Source(ReadOnlySpan<byte> pixels, int width, int height)
+    /// <summary>Red, green and blue at an offset; the fourth number means nothing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Load(ReadOnlySpan<byte> pixels, int offset)
     {
-        private readonly ReadOnlySpan<byte> _pixels = pixels;
-
-        public int Width { get; } = width;
-
-        public int Height { get; } = height;
-
-        /// <summary>Offset of a column; the outermost ones go on for ever.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public int Column(int x) => Math.Min(Math.Max(x, 0), Width - 1) * Channels;
-
-        /// <summary>Offset of a row, likewise.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public int Row(int y) => Math.Min(Math.Max(y, 0), Height - 1) * Width * Channels;
-
-        /// <summary>Red, green and blue at an offset; the fourth number means nothing.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Vector256<double> At(int offset)
-        {
-            var word = Vector128.CreateScalarUnsafe(BinaryPrimitives.ReadUInt32LittleEndian(_pixels.Slice(offset, 4)));
-            if (Avx.IsSupported)
-                return Avx.ConvertToVector256Double(Sse41.ConvertToVector128Int32(word.AsByte()));
-            var bytes = word.AsByte();
-            return Vector256.Create((double)bytes[0], bytes[1], bytes[2], 0);
-        }
+        var bytes = Vector128.CreateScalarUnsafe(BinaryPrimitives.ReadUInt32LittleEndian(pixels.Slice(offset, 4))).AsByte();
+        return Avx.IsSupported ? Avx.ConvertToVector256Double(Sse41.ConvertToVector128Int32(bytes))
+            : Vector256.Create((double)bytes[0], bytes[1], bytes[2], 0);
     }
+
+    /// <summary>Offset of a column or row; the outermost ones go on for ever.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Offset(int place, int count, int step) => Math.Min(Math.Max(place, 0), count - 1) * step;
 
     private interface ITaps
     {
         /// <summary>The colour at a point, counted from the centre of the first pixel; inside the picture or half a pixel beyond.</summary>
-        static abstract Vector256<double> At(in Source source, double x, double y);
+        static abstract Vector256<double> At(ReadOnlySpan<byte> pixels, int width, int height, double x, double y);
     }
 
     private readonly struct BilinearTaps : ITaps
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<double> At(in Source source, double x, double y)
+        public static Vector256<double> At(ReadOnlySpan<byte> pixels, int width, int height, double x, double y)
         {
             var (left, top) = ((int)Math.Floor(x), (int)Math.Floor(y));
-            var (column0, column1, part) = (source.Column(left), source.Column(left + 1), x - left);
-            var upper = Between(source, source.Row(top) + column0, source.Row(top) + column1, part);
+            int column0 = Offset(left, width, Channels), column1 = Offset(left + 1, width, Channels);
+            var row = Offset(top, height, width * Channels);
+            var upper = Between(Load(pixels, row + column0), Load(pixels, row + column1), x - left);
             // A shift along the rows leaves the second row without weight.
             if (y == top)
                 return upper;
-            var lower = Between(source, source.Row(top + 1) + column0, source.Row(top + 1) + column1, part);
-            return upper + ((lower - upper) * (y - top));
+            row = Offset(top + 1, height, width * Channels);
+            return Between(upper, Between(Load(pixels, row + column0), Load(pixels, row + column1), x - left), y - top);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector256<double> Between(in Source source, int offset0, int offset1, double part)
-        {
-            var first = source.At(offset0);
-            return first + ((source.At(offset1) - first) * part);
-        }
+        private static Vector256<double> Between(Vector256<double> first, Vector256<double> second, double part) => first + ((second - first) * part);
     }
 
     private readonly struct BicubicTaps : ITaps
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<double> At(in Source source, double x, double y)
+        public static Vector256<double> At(ReadOnlySpan<byte> pixels, int width, int height, double x, double y)
         {
             var (left, top) = ((int)Math.Floor(x), (int)Math.Floor(y));
-            var (part, rowPart) = (x - left, y - top);
-            var second = Along(source, source.Row(top), left, part);
-            var value = rowPart == 0 ? second : Cubic(
-                Along(source, source.Row(top - 1), left, part), second,
-                Along(source, source.Row(top + 1), left, part), Along(source, source.Row(top + 2), left, part), rowPart);
+            var value = Along(pixels, width, Offset(top, height, width * Channels), left, x - left);
+            if (y != top)
+            {
+                value = Cubic(
+                    Along(pixels, width, Offset(top - 1, height, width * Channels), left, x - left), value,
+                    Along(pixels, width, Offset(top + 1, height, width * Channels), left, x - left),
+                    Along(pixels, width, Offset(top + 2, height, width * Channels), left, x - left), y - top);
+            }
             return Vector256.Min(Vector256.Max(value, Vector256<double>.Zero), Vector256.Create(255.0));
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector256<double> Along(in Source source, int row, int left, double part)
+        private static Vector256<double> Along(ReadOnlySpan<byte> pixels, int width, int row, int left, double part)
         {
-            var second = source.At(row + source.Column(left));
+            var second = Load(pixels, row + Offset(left, width, Channels));
             return part == 0 ? second : Cubic(
-                source.At(row + source.Column(left - 1)), second,
-                source.At(row + source.Column(left + 1)), source.At(row + source.Column(left + 2)), part);
+                Load(pixels, row + Offset(left - 1, width, Channels)), second,
+                Load(pixels, row + Offset(left + 1, width, Channels)), Load(pixels, row + Offset(left + 2, width, Channels)), part);
         }
 
         // Pillow's order of operations: its rounding decides which level a value is cut to.

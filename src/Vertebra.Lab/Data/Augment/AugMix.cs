@@ -67,13 +67,10 @@ internal sealed class AugMix : AugmentPolicy
         foreach (var share in shares)
         {
             using var chain = RunChain(canvas, share, ref random);
-            var pixels = chain.Pixels;
-            for (var i = 0; i < sums.Length; i++)
-                sums[i] += share * pixels[i];
+            Blending.Add(chain.Pixels, share, sums);
         }
         var mixed = canvas.Spare;
-        for (var i = 0; i < sums.Length; i++)
-            mixed[i] = (byte)Math.Clamp(sums[i], 0, 255);
+        Blending.Cut(sums, mixed);
         ArrayPool<float>.Shared.Return(rented);
         Blending.Run(canvas.Pixels, mixed, mixture, canvas.Pixels);
         canvas.Log?.Add(FormattableString.Invariant($"mixed in {mixture:0.##}"));

@@ -28,6 +28,32 @@ internal static class Blending
             result[i] = (byte)Math.Clamp(first[i] + (share * (second[i] - first[i])), 0, 255);
     }
 
+    /// <summary>Adds a share of a picture to sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Add(ReadOnlySpan<byte> pixels, float share, Span<float> sums)
+    {
+        pixels = pixels[..sums.Length];
+        var i = 0;
+        var shares = Vector256.Create(share);
+        for (; i <= sums.Length - 16; i += 16)
+        {
+            var (low, high) = Vector128.Widen(Vector128.Create(pixels.Slice(i, 16)));
+            var (first, second) = Vector256.Widen(Vector256.Create(low, high));
+            (Vector256.Create<float>(sums.Slice(i, 8)) + (shares * Vector256.ConvertToSingle(first.AsInt32()))).CopyTo(sums[i..]);
+            (Vector256.Create<float>(sums.Slice(i + 8, 8)) + (shares * Vector256.ConvertToSingle(second.AsInt32()))).CopyTo(sums[(i + 8)..]);
+        }
+        for (; i < sums.Length; i++)
+            sums[i] += share * pixels[i];
+    }
+
+    /// <summary>Cuts sums to whole levels.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Cut(ReadOnlySpan<float> sums, Span<byte> result)
+    {
+        for (var i = 0; i < sums.Length; i++)
+            result[i] = (byte)Math.Clamp(sums[i], 0, 255);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<ushort> Blend(Vector256<ushort> first, Vector256<ushort> second, Vector256<float> share)
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Vertebra.Lab.Data.Augment;
@@ -87,6 +88,7 @@ internal static class GaussianBlur
     }
 
     /// <summary>Weighted sums of the bytes at the offsets, side by side: the first and the last with the outer weight.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Sum(ReadOnlySpan<byte> source, ReadOnlySpan<int> offsets, Box box, Span<byte> result)
     {
         var i = 0;
@@ -118,6 +120,7 @@ internal static class GaussianBlur
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<ushort> Load(ReadOnlySpan<byte> row, int i)
     {
         var (low, high) = Vector128.Widen(Vector128.Create(row.Slice(i, 16)));

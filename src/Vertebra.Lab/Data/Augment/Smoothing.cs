@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Vertebra.Lab.Data.Augment;
@@ -23,6 +24,7 @@ internal static class Smoothing
             pixels[y..].CopyTo(result[y..]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Row(ReadOnlySpan<byte> above, ReadOnlySpan<byte> row, ReadOnlySpan<byte> below, Span<byte> result)
     {
         row[..3].CopyTo(result);
@@ -43,8 +45,10 @@ internal static class Smoothing
             row[^3..].CopyTo(result[^3..]);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<ushort> Three(ReadOnlySpan<byte> row, int i) => Load(row, i - 3) + Load(row, i) + Load(row, i + 3);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<ushort> Load(ReadOnlySpan<byte> row, int i)
     {
         var (low, high) = Vector128.Widen(Vector128.Create(row.Slice(i, 16)));

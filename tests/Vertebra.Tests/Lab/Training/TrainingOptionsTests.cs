@@ -71,6 +71,16 @@ public class TrainingOptionsTests
     [InlineData("sched", "linear")]
     [InlineData("smoothing", "-0.1")]
     [InlineData("opt-betas", "0.9")]
+    [InlineData("vflip", "1.5")]
+    [InlineData("color-jitter", "-1")]
+    [InlineData("color-jitter-prob", "2")]
+    [InlineData("grayscale-prob", "2")]
+    [InlineData("gaussian-blur-prob", "-1")]
+    [InlineData("reprob", "1.1")]
+    [InlineData("remode", "black")]
+    [InlineData("recount", "0")]
+    [InlineData("aug-repeats", "-1")]
+    [InlineData("aug-splits", "1")]
     public void Values_out_of_range_name_their_flag(string name, string value)
     {
         var options = new TrainingOptions();
