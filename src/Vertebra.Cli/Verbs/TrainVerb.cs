@@ -35,6 +35,8 @@ internal static class TrainVerb
             OptionKind.Flag => new Option<string>($"--{option.Name}") { Arity = ArgumentArity.ZeroOrOne, HelpName = "true|false" },
             OptionKind.Numbers => new Option<string[]>($"--{option.Name}") { Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = true, HelpName = "N..." },
             OptionKind.Texts => new Option<string[]>($"--{option.Name}") { Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = true, HelpName = "TEXT..." },
+            // Its value may be left out.
+            _ when option.Name == "freeze-body" => new Option<string>($"--{option.Name}") { Arity = ArgumentArity.ZeroOrOne, HelpName = "N" },
             _ => (Option)new Option<string>($"--{option.Name}") { HelpName = option.Kind == OptionKind.Text ? "TEXT" : "N" },
         };
         flag.Description = Description(option);

@@ -50,7 +50,7 @@ public sealed class BatchLoader
     /// <param name="cancellation">Ends the enumeration with <see cref="OperationCanceledException"/>.</param>
     public IEnumerable<Batch> Epoch(int epoch, int firstBatch = 0, CancellationToken cancellation = default)
     {
-        var order = _options.Shuffle ? SampleOrder.Shuffled(_dataset.Count, _options.Seed, epoch) : SampleOrder.Sequential(_dataset.Count);
+        var order = Order(epoch);
         if (_options.Repeats > 1)
             order = SampleOrder.Repeated(order, _options.Repeats);
         using var pipeline = new BatchPipeline(WorkerCount, cancellation);
@@ -72,6 +72,10 @@ public sealed class BatchLoader
             return new(_maker, number, order, first, Math.Min(_options.BatchSize, _count - first), epoch);
         }
     }
+
+    private int[] Order(int epoch) => !_options.Shuffle ? SampleOrder.Sequential(_dataset.Count)
+        : _options.Sampling == ClassSampling.Natural ? SampleOrder.Shuffled(_dataset.Count, _options.Seed, epoch)
+        : ClassOrder.Draw([.. Enumerable.Range(0, _dataset.Count).Select(_dataset.Label)], _options.Sampling, _options.Seed, epoch);
 
     private int WorkerCount => _options.Workers ?? (_dataset.IsInMemory && _maker.InputLength <= SmallInput ? 1 : Math.Clamp(Environment.ProcessorCount / 2, 1, 8));
 }

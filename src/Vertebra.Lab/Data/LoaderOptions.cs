@@ -25,6 +25,9 @@ public sealed record LoaderOptions
     /// </summary>
     public int Repeats { get; init; } = 1;
 
+    /// <summary>How often images of large and of small classes are shown; only with <see cref="Shuffle"/>.</summary>
+    public ClassSampling Sampling { get; init; }
+
     /// <summary>Leave out a last batch that is not full.</summary>
     public bool DropLast { get; init; }
 

@@ -71,7 +71,14 @@ public sealed class Trainer
         _clock = new(_options);
     }
 
-    private IReadOnlyList<ParameterGroup> Groups() => (_options.LayerDecay, _network) switch
+    private IReadOnlyList<ParameterGroup> Groups() => (_options.HeadLrMult, _network) switch
+    {
+        (1, _) => GroupsByLayer(),
+        (var factor, Backbone backbone) => GroupsByLayer().WithHeadRate(backbone, factor),
+        _ => throw new VertebraException("--head-lr-mult needs a network of the zoo, which knows its classifier"),
+    };
+
+    private IReadOnlyList<ParameterGroup> GroupsByLayer() => (_options.LayerDecay, _network) switch
     {
         (null, _) => ParameterGroup.Of(_network, _options.WeightDecay),
         ({ } decay, Backbone backbone) => ParameterGroup.ByLayer(backbone, _options.WeightDecay, decay),

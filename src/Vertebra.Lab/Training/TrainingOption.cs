@@ -59,6 +59,7 @@ public sealed class TrainingOption
         Text("Data", "data-dir", "folder of the data set, or a .vpk file", o => o.DataDir, (o, v) => o.DataDir = v),
         Number("Data", "val-split", "share of a folder's images to hold back for validation, where it has no val/ of its own", o => o.ValSplit, (o, v) => o.ValSplit = v),
         Integer("Data", "batch-size", "images of one training step", o => o.BatchSize, (o, v) => o.BatchSize = v),
+        Text("Data", "sampler", "how often training images are shown: random (each once an epoch), balanced (each class as often as every other) or sqrt (each by the square root of its images)", o => o.Sampler, (o, v) => o.Sampler = v),
         Integer("Data", "validation-batch-size", "images of one evaluation step (default: batch size)", o => o.ValidationBatchSize, (o, v) => o.ValidationBatchSize = v),
         Integer("Data", "workers", "threads that load images (default: by the data set and the machine)", o => o.Workers, (o, v) => o.Workers = v),
 
@@ -67,6 +68,7 @@ public sealed class TrainingOption
         Flag("Network", "offline", "take published weights from the cache only", o => o.Offline, (o, v) => o.Offline = v),
         Text("Network", "initial-checkpoint", "weights to start from: a file, a folder, or hf-hub:OWNER/NAME", o => o.InitialCheckpoint, (o, v) => o.InitialCheckpoint = v),
         Texts("Network", "freeze", "parts that keep their weights: paths of modules or parameters, with * and ? as wildcards", o => o.Freeze, (o, v) => o.Freeze = v),
+        new("Network", "freeze-body", OptionKind.Text, "freeze so many of the first layers (the stem is one, then each block); without a number all but the head", o => o.FreezeBody is { } v ? [v] : null, (o, v) => o.FreezeBody = v.Count == 0 ? FineTuning.WholeBody : Single("freeze-body", v)),
         Integer("Network", "num-classes", "size of the classifier (default: the data set's classes)", o => o.NumClasses, (o, v) => o.NumClasses = v),
         Integer("Network", "in-chans", "channels of the input image: 3 or 1 (default: the data set's)", o => o.InChans, (o, v) => o.InChans = v),
         Text("Network", "gp", "global pooling: avg, max, avgmax, catavgmax (default: the network's)", o => o.GlobalPool, (o, v) => o.GlobalPool = v),
@@ -105,6 +107,7 @@ public sealed class TrainingOption
         Number("Optimiser", "momentum", "momentum of sgd", o => o.Momentum, (o, v) => o.Momentum = v),
         Number("Optimiser", "weight-decay", "weight decay, not on norms and biases", o => o.WeightDecay, (o, v) => o.WeightDecay = v),
         Number("Optimiser", "layer-decay", "factor on the learning rate from each layer to the one before it, as 0.75 (default: the same rate for all)", o => o.LayerDecay, (o, v) => o.LayerDecay = v),
+        Number("Optimiser", "head-lr-mult", "factor on the learning rate of the classifier", o => o.HeadLrMult, (o, v) => o.HeadLrMult = v),
         Number("Optimiser", "clip-grad", "clip gradients to this norm or value", o => o.ClipGrad, (o, v) => o.ClipGrad = v),
         Text("Optimiser", "clip-mode", "norm or value", o => o.ClipMode, (o, v) => o.ClipMode = v),
         Integer("Optimiser", "grad-accum-steps", "batches whose gradients make one update", o => o.GradAccumSteps, (o, v) => o.GradAccumSteps = v),

@@ -19,6 +19,8 @@ public sealed class TrainingOptions
 
     public int BatchSize { get; set; } = 128;
 
+    public string Sampler { get; set; } = "random";
+
     public int? ValidationBatchSize { get; set; }
 
     public int? Workers { get; set; }
@@ -34,6 +36,8 @@ public sealed class TrainingOptions
     public string? InitialCheckpoint { get; set; }
 
     public IReadOnlyList<string> Freeze { get; set; } = [];
+
+    public string? FreezeBody { get; set; }
 
     public int? NumClasses { get; set; }
 
@@ -110,6 +114,8 @@ public sealed class TrainingOptions
     public double WeightDecay { get; set; } = 2e-5;
 
     public double? LayerDecay { get; set; }
+
+    public double HeadLrMult { get; set; } = 1;
 
     public double? ClipGrad { get; set; }
 
@@ -233,6 +239,9 @@ public sealed class TrainingOptions
         Check(OptEps is null or (> 0 and < 1), "opt-eps", OptEps, "between 0 and 1");
         Check(OptBetas is null || (OptBetas.Count == 2 && OptBetas.All(b => b is >= 0 and < 1)), "opt-betas", string.Join(' ', OptBetas ?? []), "two numbers, at least 0 and below 1");
         Check(LayerDecay is null or (> 0 and <= 1), "layer-decay", LayerDecay, "above 0 and at most 1");
+        Check(HeadLrMult is >= 0 and < 1e6, "head-lr-mult", HeadLrMult, "at least 0");
+        Check(FineTuning.ParseFreezeBody(FreezeBody) is null or { IsValid: true }, "freeze-body", FreezeBody, $"a number of layers, or {FineTuning.WholeBody}");
+        Check(SamplerNames.ContainsKey(Sampler), "sampler", Sampler, string.Join(", ", SamplerNames.Keys));
         Check(ClipGrad is null or (> 0 and < 1e9), "clip-grad", ClipGrad, "above 0");
         Check(ClipMode is "norm" or "value", "clip-mode", ClipMode, "norm or value");
         Check(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "at least 0 and below 1");
@@ -272,6 +281,16 @@ public sealed class TrainingOptions
         ["step"] = ScheduleKind.Step,
         ["multistep"] = ScheduleKind.MultiStep,
         ["constant"] = ScheduleKind.Constant,
+    };
+
+    /// <summary>How often the training images of each class are shown.</summary>
+    internal ClassSampling Sampling => SamplerNames[Sampler];
+
+    private static readonly Dictionary<string, ClassSampling> SamplerNames = new(StringComparer.Ordinal)
+    {
+        ["random"] = ClassSampling.Natural,
+        ["balanced"] = ClassSampling.Balanced,
+        ["sqrt"] = ClassSampling.SquareRoot,
     };
 
     private static InvalidOperationException Unresolved() => new($"call {nameof(WithEffectiveValues)} first");

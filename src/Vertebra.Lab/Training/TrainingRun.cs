@@ -27,7 +27,7 @@ public sealed class TrainingRun
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
         _training = new(TrainingData, new(Preprocessing, AugmentationOptions.Of(options, TrainingData.Kind, Preprocessing)),
-            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Workers = options.Workers, Warn = note });
+            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Sampling = options.Sampling, Workers = options.Workers, Warn = note });
         _validation = new(ValidationData, new(Preprocessing),
             LoaderOptions.ForEvaluation(options.ValidationBatchSize ?? options.BatchSize) with { Workers = options.Workers, Warn = note });
         // Last, so that a wrong option or missing data leave no folder behind.
@@ -153,6 +153,8 @@ public sealed class TrainingRun
             foreach (var adapted in network.LoadPretrained(Checkpoint.Read(weights).Tensors, weights))
                 note(adapted);
         }
+        if (FineTuning.ParseFreezeBody(Options.FreezeBody) is { } body)
+            note($"{network.FreezeBody(body.Layers)} of {network.NamedParameters().Count()} parameters are frozen, those of the body");
         if (Options.Freeze.Count > 0)
             note($"{network.Freeze([.. Options.Freeze])} of {network.NamedParameters().Count()} parameters are frozen");
         return (network, preprocessing);
