@@ -14,6 +14,7 @@ public sealed record AugmentedSample(RgbImage Image, IReadOnlyList<string> Opera
 public sealed class AugmentationGrid
 {
     private const int Gap = 4;
+    private const int SmallestTile = 96;
     private const int LargestTile = 224;
 
     private readonly List<(string Name, AugmentedSample[] Samples)> _rows = [];
@@ -45,17 +46,19 @@ public sealed class AugmentationGrid
     /// <summary>The pictures in their rows.</summary>
     public IReadOnlyList<(string Name, AugmentedSample[] Samples)> Rows => _rows;
 
-    /// <summary>One picture of all of them.</summary>
+    /// <summary>One picture of all of them; small ones are magnified.</summary>
     public RgbImage ToImage()
     {
-        var (width, height) = (_rows[0].Samples[0].Image.Width + Gap, _rows[0].Samples[0].Image.Height + Gap);
+        var first = _rows[0].Samples[0].Image;
+        var factor = Math.Max(1, SmallestTile / Math.Max(first.Width, first.Height));
+        var (width, height) = ((first.Width * factor) + Gap, (first.Height * factor) + Gap);
         var grid = new RgbImage((width * _rows.Max(r => r.Samples.Length)) + Gap, (height * _rows.Count) + Gap);
         grid.Pixels.AsSpan().Fill(255);
         for (var row = 0; row < _rows.Count; row++)
         {
             for (var column = 0; column < _rows[row].Samples.Length; column++)
             {
-                var image = _rows[row].Samples[column].Image;
+                var image = Resampler.Resize(_rows[row].Samples[column].Image, width - Gap, height - Gap, ResampleFilter.Nearest);
                 for (var y = 0; y < image.Height; y++)
                     image.Row(y).CopyTo(grid.Row(Gap + (row * height) + y)[((Gap + (column * width)) * 3)..]);
             }

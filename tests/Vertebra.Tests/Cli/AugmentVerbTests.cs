@@ -16,7 +16,8 @@ public sealed class AugmentVerbTests : IDisposable
         PngWriter.Save(_folder["a<b.png"], image);
         Assert.Contains("1 images", Run("a<b.png", "--img-size", "32", "--aa", "v0", "--samples", "3", "-o", "grid.png").Succeeded(), StringComparison.Ordinal);
         var grid = ImageDecoder.Decode(_folder["grid.png"]);
-        Assert.Equal(((4 * 36) + 4, 40), (grid.Width, grid.Height));
+        // Three times as large, to be seen.
+        Assert.Equal(((4 * 100) + 4, 104), (grid.Width, grid.Height));
         Run("a<b.png", "--img-size", "32", "--aa", "rand-m9-p1-n3", "--reprob", "0.5", "--aug-splits", "3", "-o", "grid.html").Succeeded();
         var page = File.ReadAllText(_folder["grid.html"]);
         Assert.Contains("a&lt;b.png", page, StringComparison.Ordinal);
