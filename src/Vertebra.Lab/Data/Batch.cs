@@ -13,4 +13,7 @@ public sealed record Batch(int Number, Tensor Images, Tensor Labels, IReadOnlyLi
 
     /// <summary>Views of each image, S: 1, or the first of several is clean (<see cref="Augmentation.Views"/>).</summary>
     public int Splits { get; init; } = 1;
+
+    /// <summary>float32 [S * N, classes]: in place of the labels, where images were mixed or have several classes; not smoothed. Null: the labels say all.</summary>
+    public Tensor? Targets { get; init; }
 }

@@ -41,6 +41,15 @@ public sealed class BatchLoader
     /// <summary>Images that could not be read so far: each counts once, however often it was tried.</summary>
     public int BrokenCount => _maker.BrokenCount;
 
+    /// <summary>How many images each of <paramref name="classCount"/> classes has.</summary>
+    public long[] LabelCounts(int classCount)
+    {
+        var counts = new long[classCount];
+        for (var i = 0; i < _dataset.Count; i++)
+            counts[_dataset.Label(i)]++;
+        return counts;
+    }
+
     /// <summary>
     /// The batches of an epoch. An evaluation batch of broken images only is left out. Ending the enumeration early ends
     /// the threads behind it.

@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using Vertebra.Autograd;
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Losses;
+using Vertebra.Lab.Training.Mixing;
 using Vertebra.Nn;
-using Vertebra.Ops;
 using Vertebra.Zoo;
 
 namespace Vertebra.Lab.Training;
@@ -53,6 +54,8 @@ public sealed class Trainer
     private readonly Module _network;
     private readonly Optimizer _optimizer;
     private readonly LearningRateSchedule _schedule;
+    private readonly ITrainingLoss _loss;
+    private readonly BatchMixer? _mixer;
     private readonly ModelEma? _ema;
     private readonly TrainingClock _clock;
     private TrainingState _state = new();
@@ -68,6 +71,8 @@ public sealed class Trainer
         _optimizer = Optimizers.Create(Groups(), _options);
         _schedule = _options.Schedule(UpdatesPerEpoch);
         _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
+        _loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
+        _mixer = MixingOptions.Of(_options) is { } mixing ? new(mixing, setup.ClassCount, (ulong)_options.Seed) : null;
         _clock = new(_options);
     }
 
@@ -147,8 +152,9 @@ public sealed class Trainer
         _network.Train();
         _clock.BeginEpoch();
         var accumulated = 0;
-        foreach (var batch in _setup.Training.Epoch(_state.Epoch, _state.NextBatch, CancellationToken.None))
+        foreach (var loaded in _setup.Training.Epoch(_state.Epoch, _state.NextBatch, CancellationToken.None))
         {
+            var batch = _mixer?.Mix(loaded, _state.Epoch) ?? loaded;
             // Between updates only: batch norm's statistics have moved with every batch of an accumulated update.
             if (accumulated == 0 && cancellation.IsCancellationRequested)
                 return false;
@@ -173,7 +179,7 @@ public sealed class Trainer
     private double Backward(Batch batch)
     {
         var logits = Forward(batch);
-        var loss = logits.CrossEntropy(batch.Labels, (float)_options.Smoothing);
+        var loss = _loss.Compute(logits, batch);
         var value = loss.ToScalar();
         if (!float.IsFinite(value))
             throw Diverged($"the loss is {value}", batch.Number);

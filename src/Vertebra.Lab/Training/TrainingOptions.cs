@@ -1,4 +1,6 @@
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Losses;
+using Vertebra.Lab.Training.Mixing;
 
 namespace Vertebra.Lab.Training;
 
@@ -153,6 +155,48 @@ public sealed class TrainingOptions
 
     public double DecayRate { get; set; } = 0.1;
 
+    // ---------------------------------------------------------------- loss and mixing
+
+    public string Loss { get; set; } = "ce";
+
+    public bool BceLoss { get; set; }
+
+    public bool BceSum { get; set; }
+
+    public double? BceTargetThresh { get; set; }
+
+    public double? BcePosWeight { get; set; }
+
+    public bool JsdLoss { get; set; }
+
+    public double FocalGamma { get; set; } = 2;
+
+    public double? FocalAlpha { get; set; }
+
+    public double AslGammaNeg { get; set; } = 4;
+
+    public double AslGammaPos { get; set; } = 1;
+
+    public double AslClip { get; set; } = 0.05;
+
+    public double SupconTemp { get; set; } = 0.1;
+
+    public IReadOnlyList<string> ClassWeights { get; set; } = [];
+
+    public double Mixup { get; set; }
+
+    public double Cutmix { get; set; }
+
+    public IReadOnlyList<double>? CutmixMinmax { get; set; }
+
+    public double MixupProb { get; set; } = 1;
+
+    public double MixupSwitchProb { get; set; } = 0.5;
+
+    public string MixupMode { get; set; } = "batch";
+
+    public int MixupOffEpoch { get; set; }
+
     // ---------------------------------------------------------------- regularisation
 
     public double Smoothing { get; set; } = 0.1;
@@ -248,6 +292,8 @@ public sealed class TrainingOptions
         Check(ModelEmaDecay is >= 0 and < 1, "model-ema-decay", ModelEmaDecay, "at least 0 and below 1");
         Check(TrainCropMode is null or "rrc" or "pad" or "none", "train-crop-mode", TrainCropMode, "rrc, pad or none");
         AugmentationOptions.Validate(this);
+        TrainingLosses.Validate(this);
+        MixingOptions.Validate(this);
         Check(Scale.Count == 2 && Ratio.Count == 2, "scale", string.Join(' ', Scale), "two numbers, as must be --ratio");
         Check(LogInterval >= 1, "log-interval", LogInterval, "at least 1");
         Check(ValInterval >= 1, "val-interval", ValInterval, "at least 1");

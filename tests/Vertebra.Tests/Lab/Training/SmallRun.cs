@@ -112,6 +112,20 @@ internal static class SmallRun
         };
     }
 
+    /// <summary>What a run leaves that is interrupted after so many batches, gone on with and interrupted again, as often as told, and then finished.</summary>
+    public static string FingerprintOf(TrainingOptions options, params int[] stops)
+    {
+        using var place = new TemporaryFolder();
+        var folder = RunFolder.Create(place.Path, "run");
+        foreach (var stop in stops)
+        {
+            using var source = new CancellationTokenSource();
+            Assert.False(new Trainer(Setup(folder, options, new StopAfter(stop, source))).Run(source.Token).IsComplete);
+        }
+        Assert.True(new Trainer(Setup(folder, options)).Run().IsComplete);
+        return Fingerprint(folder);
+    }
+
     /// <summary>Every tensor of the saved state, bit for bit, and the summary without the columns that measure time.</summary>
     public static string Fingerprint(RunFolder folder)
     {
@@ -128,4 +142,24 @@ internal static class SmallRun
             text.AppendLine($"{row with { ImagesPerSecond = 0, Seconds = 0, DataSeconds = 0 }}");
         return text.ToString();
     }
+}
+
+/// <summary>Cancels after so many training batches.</summary>
+internal sealed class StopAfter(int batches, CancellationTokenSource source) : ITrainingProgress
+{
+    private int _seen;
+
+    public void Trained(in TrainStep step)
+    {
+        if (++_seen == batches)
+            source.Cancel();
+    }
+
+    public void Evaluated(in EvaluationStep step) { }
+
+    public void EvaluationFinished(EvaluationResult result, bool isEma) { }
+
+    public void EpochFinished(EpochRow row, BestEpoch? best) { }
+
+    public void Note(string message) { }
 }
