@@ -8,7 +8,8 @@ public static partial class KernelCases
     // Small enough for cases to have results that go past the caches, whatever the caches of this machine.
     static KernelCases() => Epilogue.StreamedCount = 1 << 18;
 
-    public static IEnumerable<(string Name, Action Check)> All() => [.. MatMulCases(), .. ConvCases(), .. WinogradCases(), .. VectorMathCases.All(), .. Lab.Images.ImageCases.All()];
+    public static IEnumerable<(string Name, Action Check)> All() => [.. MatMulCases(), .. ConvCases(), .. WinogradCases(), .. VectorMathCases.All(), .. Lab.Images.ImageCases.All(),
+        ("pixel operations", new Lab.Data.Augment.PixelOperationTests().Every_operation_gives_Pillows_pixels)];
 
     /// <summary>
     /// Compares with float64 sums. <paramref name="magnitudes"/> are the sums of the absolute values of the same terms: rounding
