@@ -1,17 +1,13 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Data.Packing;
-using Vertebra.Lab.Training;
 
 namespace Vertebra.Cli.Verbs;
 
 /// <summary><c>vertebra pack DIR -o data.vpk</c>: a data set as one file that loads fast.</summary>
 internal static class PackVerb
 {
-    private const double SecondsBetweenLines = 5;
-
     public static Command Create()
     {
         var source = new Argument<string?>("dir") { Description = "folder of the data set; with --verify the pack", Arity = ArgumentArity.ZeroOrOne };
@@ -42,7 +38,7 @@ internal static class PackVerb
                 throw new VertebraException($"-o {to}: a pack's name ends with .vpk");
             var options = new PackOptions { MaxSide = parsed.GetValue(side), RawBelow = parsed.GetValue(raw) };
             options.Validate();
-            var given = new DatasetOptions { ValidationShare = parsed.GetValue(share), Seed = parsed.GetValue(seed), Cancellation = stop, Progress = Progress() };
+            var given = new DatasetOptions { ValidationShare = parsed.GetValue(share), Seed = parsed.GetValue(seed), Cancellation = stop, Progress = ProgressLines.Begin() };
             return Pack(name, from, to, given, options, stop);
         }));
         return command;
@@ -52,7 +48,7 @@ internal static class PackVerb
     {
         var training = DatasetFactory.Open(name, from, DatasetSplit.Train, given);
         var validation = HasValidation(name, from, given) ? DatasetFactory.Open(name, from, DatasetSplit.Validation, given) : null;
-        var progress = Progress();
+        var progress = ProgressLines.Begin();
         var result = Packer.Pack(to, training, validation, options, (done, total) => progress(done, total, "packed"), message => Console.Error.WriteLine($"vertebra: left out: {message}"), stop);
         var count = result.Training + result.Validation;
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -68,27 +64,12 @@ internal static class PackVerb
 
     private static int Verify(string path, CancellationToken stop)
     {
-        var progress = Progress();
+        var progress = ProgressLines.Begin();
         var check = PackCheck.Run(path, (done, total) => progress(done, total, "checked"), stop);
         Console.WriteLine(check.Identity);
         foreach (var name in check.Damaged)
             Console.WriteLine($"damaged: {name}");
         Console.WriteLine(check.Damaged.Count == 0 ? $"all {check.Records} records are whole" : $"{check.Damaged.Count} of {check.Records} records are damaged; pack the images again");
         return check.Damaged.Count == 0 ? Host.Success : Host.Failure;
-    }
-
-    /// <summary>A line every few seconds: how far, and how long yet.</summary>
-    private static Action<long, long, string> Progress()
-    {
-        var clock = Stopwatch.StartNew();
-        var last = 0.0;
-        return (done, total, what) =>
-        {
-            var now = clock.Elapsed.TotalSeconds;
-            if (now - last < SecondsBetweenLines)
-                return;
-            last = now;
-            Console.Error.WriteLine($"{what}: {done} of {total}, {LineProgress.Time(TimeSpan.FromSeconds(now * (total - done) / Math.Max(1, done)))} left");
-        };
     }
 }

@@ -10,6 +10,7 @@ internal static class VerbList
         TrainVerb.Create(),
         CompareVerb.Create(),
         ValidateVerb.Create(),
+        ProbeVerb.Create(),
         PackVerb.Create(),
         PredictVerb.Create(),
         ExportVerb.Create(),

@@ -51,7 +51,7 @@ public static class Evaluator
     }
 
     // A compiled graph takes less time and memory. What cannot be traced (its computation depends on the data) runs as it is.
-    private static Func<Tensor, Tensor> Inference(Module network, Shape images)
+    internal static Func<Tensor, Tensor> Inference(Module network, Shape images)
     {
         try
         {

@@ -11,7 +11,7 @@ public sealed class PackVerbTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
-    public void A_folder_becomes_a_pack_that_trains_and_is_judged()
+    public void A_folder_becomes_a_pack_that_trains_and_is_judged_and_probed()
     {
         foreach (var name in (string[])["train/a/1", "train/a/2", "train/b/1", "train/b/2", "val/a/1", "val/b/1"])
             Write(name);
@@ -21,6 +21,11 @@ public sealed class PackVerbTests : IDisposable
         Assert.Contains("vpk train in set.vpk: 4 images", trained, StringComparison.Ordinal);
         Assert.Contains("dataset: vpk", File.ReadAllText(_folder["runs/run/args.yaml"]), StringComparison.Ordinal);
         Assert.Contains("of 2 right", Run("validate", "runs/run", "--data-dir", "set.vpk").Succeeded(), StringComparison.Ordinal);
+        Assert.Contains("on 2 images", Run("probe", "runs/run", "--data-dir", "set.vpk", "--method", "knn", "--k", "2").Succeeded(), StringComparison.Ordinal);
+        Assert.Contains("64 features of 4 images", Run("probe", "runs/run", "--data-dir", "set.vpk", "--l2", "0.1").Succeeded(), StringComparison.Ordinal);
+        Assert.Contains("--k is 5", Run("probe", "runs/run", "--data-dir", "set.vpk", "--method", "knn", "--k", "5").Refused(), StringComparison.Ordinal);
+        Assert.Contains("run  resnet20_cifar", Run("compare", "runs/run").Succeeded(), StringComparison.Ordinal);
+        Assert.True(File.Exists(_folder["compare.html"]));
         var json = JsonDocument.Parse(Run("bench-loader", "set.vpk", "--mode", "eval", "--epochs", "1", "--json").Succeeded()).RootElement;
         Assert.Equal(4, json.GetProperty("images").GetInt32());
         var bytes = File.ReadAllBytes(_folder["set.vpk"]);
