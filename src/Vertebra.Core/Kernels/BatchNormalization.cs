@@ -8,9 +8,23 @@ internal static unsafe class BatchNormalization
         in ColumnGrid grid, Activation activation, float epsilon, float* x, float* residual, float* weight, float* bias, float* mean, float* variance, float* y)
     {
         using var scale = Scratch.Take(grid.Channels);
-        for (var c = 0; c < grid.Channels; c++)
-            scale.Pointer[c] = (float)(weight[c] * InverseDeviation(variance[c], epsilon));
+        Scales(grid.Channels, epsilon, weight, variance, scale.Pointer);
         ChannelAffine.Forward(grid, activation, x, residual, mean, scale.Pointer, bias, y);
+    }
+
+    /// <summary><see cref="Forward"/> without residual for an x [rows, channels] whose channels lie in several pieces (<see cref="ChannelAffine.ForwardJoined"/>).</summary>
+    public static void ForwardJoined(
+        long rows, int channels, Activation activation, float epsilon, ReadOnlySpan<nint> pieces, ReadOnlySpan<int> widths, float* weight, float* bias, float* mean, float* variance, float* y)
+    {
+        using var scale = Scratch.Take(channels);
+        Scales(channels, epsilon, weight, variance, scale.Pointer);
+        ChannelAffine.ForwardJoined(rows, channels, activation, pieces, widths, mean, scale.Pointer, bias, y);
+    }
+
+    private static void Scales(int channels, float epsilon, float* weight, float* variance, float* scale)
+    {
+        for (var c = 0; c < channels; c++)
+            scale[c] = (float)(weight[c] * InverseDeviation(variance[c], epsilon));
     }
 
     /// <summary>
@@ -24,8 +38,7 @@ internal static unsafe class BatchNormalization
         var channels = grid.Channels;
         using var scratch = Scratch.Take(3L * channels);
         float* scale = scratch.Pointer, slope = scale + channels, offset = slope + channels;
-        for (var c = 0; c < channels; c++)
-            scale[c] = (float)(weight[c] * InverseDeviation(variance[c], epsilon));
+        Scales(channels, epsilon, weight, variance, scale);
         ChannelAffine.GradientSums(grid, activation, x, dy, mean, scale, bias, dbias, dweight);
         for (var c = 0; c < channels; c++)
         {

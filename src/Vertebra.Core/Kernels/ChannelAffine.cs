@@ -58,7 +58,7 @@ internal static unsafe partial class ChannelAffine
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Line<TVector>(int length, float* x, float* residual, float* y, float* mean, float* scale, float* shift)
+        public static void Line<TVector>(int length, float* x, float* residual, float* y, float* mean, float* scale, float* shift)
             where TVector : unmanaged, IVector<TVector>
         {
             var i = 0;

@@ -38,10 +38,30 @@ public sealed class BatchNormCases : IOpCases
             foreach (var c in Both(shape, Activation.Relu, residual: false))
                 yield return c;
         }
+        foreach (var c in Joined())
+            yield return c;
         foreach (var activation in Enum.GetValues<Activation>())
         {
             foreach (var n in (int[])[0, 1, 15, 33, 70000])
                 yield return Gate(activation, n);
+        }
+    }
+
+    private static IEnumerable<OpCase> Joined()
+    {
+        foreach (var activation in Enum.GetValues<Activation>())
+        {
+            foreach (var (rows, widths) in ((Shape, int[])[])[([2, 3], [4]), ([5], [3, 1, 8]), ([2, 3, 1], [32, 7, 16]), ([0], [2, 3]), ([3, 40, 41], [33, 32, 32, 1])])
+            {
+                int[] channels = [widths.Sum()];
+                Tensor[] pieces = [.. widths.Select((w, i) => OpCases.Uniform([.. rows.Span, w], 20 + i))];
+                Tensor[] parameters = [OpCases.Uniform(channels, 11, 0.5f, 1.5f), OpCases.Uniform(channels, 12), OpCases.Uniform(channels, 13), OpCases.Uniform(channels, 14, 0.5f, 2)];
+                yield return new(new JoinedBatchNorm(Epsilon, activation), [.. pieces, .. parameters], v =>
+                {
+                    var joined = Enumerable.Range(0, (int)rows.ElementCount).SelectMany(row => widths.SelectMany((w, i) => v[i].Skip(row * w).Take(w))).ToArray();
+                    return [Apply(joined, v[^4], v[^3], v[^2], v[^1], null, activation)];
+                });
+            }
         }
     }
 

@@ -22,6 +22,7 @@ public class OnnxOpTests
         [typeof(InvertedResidual)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(FusedConv2d)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(FusedLinear)] = "what a compiled graph runs; the graph it was compiled from is exported",
+        [typeof(JoinedBatchNorm)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(JointAttention)] = "what networks run; a trace has it one by one",
         [typeof(MaxPoolPick)] = "part of second derivatives",
     };

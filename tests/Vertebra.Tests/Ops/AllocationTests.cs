@@ -12,7 +12,7 @@ public class AllocationTests
         nameof(AdaptiveAvgPool2d), nameof(AdaptiveMaxPool2d), nameof(Add), nameof(AddScalar), nameof(Attention), nameof(AvgPool2d), nameof(BatchNorm), nameof(Cast),
         nameof(Clamp), nameof(Concat), nameof(Conv2d), nameof(Divide), nameof(DivideScalar), nameof(Elu), nameof(EqualTo), nameof(Erf), nameof(Exp), nameof(Expand),
         nameof(Flip), nameof(Gelu), nameof(GeluTanh), nameof(Greater), nameof(GroupNorm), nameof(HardSigmoid), nameof(HardSwish), nameof(IndexSelect),
-        nameof(Interpolate), nameof(JointAttention), nameof(LayerNorm), nameof(LeakyRelu), nameof(Linear), nameof(Log), nameof(LogSoftmax), nameof(MatMul), nameof(Max), nameof(Maximum),
+        nameof(Interpolate), nameof(JoinedBatchNorm), nameof(JointAttention), nameof(LayerNorm), nameof(LeakyRelu), nameof(Linear), nameof(Log), nameof(LogSoftmax), nameof(MatMul), nameof(Max), nameof(Maximum),
         nameof(MaxPool2d), nameof(Mean), nameof(Min), nameof(Minimum), nameof(Mish), nameof(Multiply), nameof(MultiplyScalar), nameof(Negate), nameof(Pad), nameof(Permute),
         nameof(Pow), nameof(Prelu), nameof(Relu), nameof(Relu6), nameof(Roll), nameof(Rsqrt), nameof(Sigmoid), nameof(Silu), nameof(Slice), nameof(Softmax), nameof(Softplus),
         nameof(Split), nameof(Sqrt), nameof(Square), nameof(Subtract), nameof(SubtractFromScalar), nameof(Sum), nameof(Tanh), nameof(Where),

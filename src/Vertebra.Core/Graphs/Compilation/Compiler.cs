@@ -12,7 +12,7 @@ internal static class Compiler
         graph = WithOwnHandles(graph);
         if (!options.Fuses)
             return graph.Rewrite();
-        graph = graph.Rewrite([.. SimplifyingRules.All, .. FoldingRules.All, .. FusingRules.All]).Rewrite([.. EpilogueRules.All, .. JointAttentionRules.All]).Rewrite(InvertedResidualRules.All);
+        graph = graph.Rewrite([.. SimplifyingRules.All, .. FoldingRules.All, .. FusingRules.All]).Rewrite([.. EpilogueRules.All, .. JointAttentionRules.All]).Rewrite([.. InvertedResidualRules.All, .. JoiningRules.All]);
         return WithPackedWeights(graph, options);
     }
 

@@ -170,6 +170,19 @@ public class CompiledGraphTests
         Assert.DoesNotContain(one.Graph.Nodes, n => n.Op is InvertedResidual);
     }
 
+    [Fact]
+    public void Dense_blocks_are_joined_nowhere()
+    {
+        using var off = GradMode.Off();
+        var network = Models.Create("densenet121");
+        var x = OpCases.Uniform([1, 64, 64, 3], 5);
+        var graph = Graph.Trace(network, x.Shape);
+        var compiled = graph.Compile();
+        Assert.DoesNotContain(compiled.Graph.Nodes, n => n.Op is Concat);
+        Assert.Equal(graph.Nodes.Count(n => n.Op is Concat), compiled.Graph.Nodes.Count(n => n.Op is JoinedBatchNorm));
+        Close(graph.Run(x)[0], compiled.Run(x)[0]);
+    }
+
     [Theory]
     [InlineData("vit_tiny_patch16_224", 12)]
     [InlineData("swin_tiny_patch4_window7_224", 12)]

@@ -64,6 +64,7 @@ internal static class DimensionRules
         [typeof(FusedConv2d)] = s_opaque,
         [typeof(InvertedResidual)] = s_opaque,
         [typeof(FusedLinear)] = s_opaque,
+        [typeof(JoinedBatchNorm)] = s_opaque,
         [typeof(JointAttention)] = s_opaque,
         // Gradients, losses and writes by index stand in training steps, which nobody prunes.
         [typeof(ActivationGate)] = s_opaque,
