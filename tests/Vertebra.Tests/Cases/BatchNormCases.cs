@@ -60,7 +60,7 @@ public sealed class BatchNormCases : IOpCases
                 {
                     var joined = Enumerable.Range(0, (int)rows.ElementCount).SelectMany(row => widths.SelectMany((w, i) => v[i].Skip(row * w).Take(w))).ToArray();
                     return [Apply(joined, v[^4], v[^3], v[^2], v[^1], null, activation)];
-                });
+                }) { CheckGradient = false };
             }
         }
     }
