@@ -77,7 +77,7 @@ internal static unsafe class SpeedGuard
         var depthwise = new ConvShape(1, 28, 28, 192, 192, 3, 3) { Groups = 192, PadTop = 1, PadLeft = 1, PadBottom = 1, PadRight = 1 };
         var packed = PackedMatrix.Create(Size, Size, b, Size, false);
         var (direct, winograd) = (new PackedConvWeights(spatial, b), new PackedConvWeights(spatial, b, ConvUse.Forward, ConvMethod.Winograd4));
-        var step = new AdamStep(1e-3f, 0.9f, 0.1f, 0.999f, 0.001f, 1e-8f, 1, 0, 1, 1, float.PositiveInfinity);
+        var (adam, step) = (new AdamRule(new(0.9f, 0.1f, 0.999f, 0.001f, 1e-8f, 1)), new UpdateNumbers(1e-3f, 0, 1, 1, float.PositiveInfinity));
         return
         [
             new("matrix product", "a loop over rows", 12, () => MatMul.Run(Size, a, Size, false, packed, c, Size), () => Product(Size, a, b, c)),
@@ -93,7 +93,8 @@ internal static unsafe class SpeedGuard
             new(
                 "layer norm of rows of 768", "a loop", 4, () => LayerNormalization.Forward(Rows, Width, 1e-5f, a, b, b, c, mean, inverse), () => LayerNorm(Rows, Width, a, b, c)),
             new(
-                "Adam", "a loop", 1.3, () => OptimizerSteps.Adam(new(a, (int)Count), new(b, (int)Count), new(c, (int)Count), new(d + Count, (int)Count), step),
+                "Adam", "a loop", 1.3,
+                () => UpdateSteps.Apply(adam, new(a, (int)Count), new(b, (int)Count), new(new(c, (int)Count), new(d + Count, (int)Count), [], []), step),
                 () => Adam(Count, a, b, c, d + Count)),
         ];
     }

@@ -33,7 +33,7 @@ public static class RunReport
 
     private static string Outcome(TrainingRun run, TrainingResult result)
     {
-        var epochs = result.IsComplete ? $"Finished: {run.Options.Epochs} epochs" : $"Stopped after {result.Rows.Count} of {run.Options.Epochs} epochs";
+        var epochs = result.IsComplete ? $"Finished: {result.Epochs} epochs" : $"Stopped after {result.Rows.Count} of {result.Epochs} epochs";
         return Text($"{epochs} in {LineProgress.Time(result.Elapsed)}. ") + (result.BestEvaluation is { } best
             ? Text($"The best weights, of epoch {result.Best?.Epoch}, name {best.Top1:0.00} % of {best.Count} held-back images right.")
             : result.IsComplete ? "There was no evaluation." : "");

@@ -41,7 +41,11 @@ public sealed record TrainerSetup
 /// <param name="Best">The best of them.</param>
 /// <param name="BestEvaluation">What was found in that one's evaluation; null when the run was interrupted before it was known.</param>
 /// <param name="Elapsed">Time spent on the run, by all processes that worked on it.</param>
-public sealed record TrainingResult(bool IsComplete, IReadOnlyList<EpochRow> Rows, BestEpoch? Best, EvaluationResult? BestEvaluation, TimeSpan Elapsed);
+public sealed record TrainingResult(bool IsComplete, IReadOnlyList<EpochRow> Rows, BestEpoch? Best, EvaluationResult? BestEvaluation, TimeSpan Elapsed)
+{
+    /// <summary>Epochs of the whole run.</summary>
+    public required int Epochs { get; init; }
+}
 
 /// <summary>
 /// Trains a network. Everything that decides the result is a function of seed, epoch and step, and the state is saved between
@@ -53,7 +57,8 @@ public sealed class Trainer
     private readonly TrainingOptions _options;
     private readonly Module _network;
     private readonly Optimizer _optimizer;
-    private readonly LearningRateSchedule _schedule;
+    private readonly RateControl _rates;
+    private readonly int _epochs;
     private readonly ITrainingLoss _loss;
     private readonly BatchMixer? _mixer;
     private readonly ModelEma? _ema;
@@ -69,7 +74,9 @@ public sealed class Trainer
         _options = setup.Options.WithEffectiveValues();
         _network = setup.Network;
         _optimizer = Optimizers.Create(Groups(), _options);
-        _schedule = _options.Schedule(UpdatesPerEpoch);
+        _optimizer.Note = setup.Progress.Note;
+        _rates = new(_options, UpdatesPerEpoch);
+        _epochs = _options.TotalEpochs(UpdatesPerEpoch);
         _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
         _loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
         _mixer = MixingOptions.Of(_options) is { } mixing ? new(mixing, setup.ClassCount, (ulong)_options.Seed) : null;
@@ -94,14 +101,14 @@ public sealed class Trainer
 
     private int UpdatesPerEpoch => (Batches + _options.GradAccumSteps - 1) / _options.GradAccumSteps;
 
-    private bool IsEvaluationEpoch => (_state.Epoch + 1) % _options.ValInterval == 0 || _state.Epoch == _options.Epochs - 1;
+    private bool IsEvaluationEpoch => (_state.Epoch + 1) % _options.ValInterval == 0 || _state.Epoch == _epochs - 1;
 
     /// <summary>Trains until all epochs are done or cancellation is asked for, which is met after the update in progress.</summary>
     /// <exception cref="VertebraException">The loss is no longer finite, the saved state does not fit, or the folder cannot be written.</exception>
     public TrainingResult Run(CancellationToken cancellation = default)
     {
         Begin();
-        while (_state.Epoch < _options.Epochs)
+        while (_state.Epoch < _epochs)
         {
             if (TrainEpoch(cancellation) && FinishEpoch(cancellation))
                 continue;
@@ -113,7 +120,7 @@ public sealed class Trainer
     }
 
     private TrainingResult Result(bool isComplete) =>
-        new(isComplete, _state.Rows, _state.Best, _bestEvaluation, TimeSpan.FromSeconds(_state.TotalSeconds));
+        new(isComplete, _state.Rows, _state.Best, _bestEvaluation, TimeSpan.FromSeconds(_state.TotalSeconds)) { Epochs = _epochs };
 
     private void Begin()
     {
@@ -207,12 +214,15 @@ public sealed class Trainer
             else
                 scale *= GradientClipping.ScaleFor(FiniteNorm(scale), clip);
         }
-        _optimizer.LearningRate = _schedule.At(_options.SchedOnUpdates ? _state.Updates : (long)_state.Epoch * UpdatesPerEpoch);
+        _optimizer.LearningRate = RateAt(_state.Updates);
+        _optimizer.Momentum = _rates.MomentumAt(_state.Updates, _state.Epoch);
         _optimizer.Step(scale, limit);
         _optimizer.ZeroGrad();
         _state.Updates++;
         _ema?.Update(_state.Updates);
     }
+
+    private double RateAt(long update) => _rates.RateAt(update, _state.Epoch, _state.Rows);
 
     private double FiniteNorm(float scale)
     {
@@ -221,13 +231,13 @@ public sealed class Trainer
     }
 
     private VertebraException Diverged(string what, int batch) => new(
-        $"training diverged: {what} in epoch {_state.Epoch}, batch {batch} of {Batches}, at learning rate {_schedule.At(_state.Updates):g3}; "
+        $"training diverged: {what} in epoch {_state.Epoch}, batch {batch} of {Batches}, at learning rate {RateAt(_state.Updates):g3}; "
         + $"use a lower --lr, a longer --warmup-epochs or --clip-grad 1 ({_setup.Folder.Path} keeps the last saved state)");
 
     private void Report(Batch batch, double loss)
     {
-        var evaluationsLeft = ((_options.Epochs - 1) / _options.ValInterval) - (_state.Epoch / _options.ValInterval) + 1;
-        var batchesLeft = ((long)(_options.Epochs - _state.Epoch) * Batches) - batch.Number - 1;
+        var evaluationsLeft = ((_epochs - 1) / _options.ValInterval) - (_state.Epoch / _options.ValInterval) + 1;
+        var batchesLeft = ((long)(_epochs - _state.Epoch) * Batches) - batch.Number - 1;
         _setup.Progress.Trained(new()
         {
             Epoch = _state.Epoch,
@@ -258,7 +268,7 @@ public sealed class Trainer
         var row = new EpochRow(
             _state.Epoch, _state.LossSum / _state.Images, 100.0 * _state.Correct / _state.Images,
             plain is null ? null : Scores.Of(plain), average is null ? null : Scores.Of(average),
-            _schedule.At(_options.SchedOnUpdates ? _state.Updates - 1 : (long)_state.Epoch * UpdatesPerEpoch),
+            RateAt(_state.Updates - 1),
             _state.Images / Math.Max(1e-9, _state.EpochSeconds), _state.EpochSeconds, _state.DataSeconds);
         _state.Rows.Add(row);
         SaveWeights(row, average ?? plain);

@@ -155,6 +155,34 @@ public sealed class TrainingOptions
 
     public double DecayRate { get; set; } = 0.1;
 
+    public int PatienceEpochs { get; set; } = 10;
+
+    public int LrCycleLimit { get; set; } = 1;
+
+    public double LrCycleMul { get; set; } = 1;
+
+    public double LrCycleDecay { get; set; } = 0.5;
+
+    public double LrKDecay { get; set; } = 1;
+
+    public double CooldownEpochs { get; set; }
+
+    public double CosinePower { get; set; } = 10;
+
+    public double OneCyclePctStart { get; set; } = 0.3;
+
+    public string OneCycleAnneal { get; set; } = "cos";
+
+    public bool OneCycleThreePhase { get; set; }
+
+    public double OneCycleDiv { get; set; } = 25;
+
+    public double OneCycleFinalDiv { get; set; } = 1e4;
+
+    public bool OneCycleMomentum { get; set; } = true;
+
+    public IReadOnlyList<double> OneCycleMomenta { get; set; } = [0.85, 0.95];
+
     // ---------------------------------------------------------------- loss and mixing
 
     public string Loss { get; set; } = "ce";
@@ -244,14 +272,14 @@ public sealed class TrainingOptions
         var result = Clone();
         if (DatasetFactory.IsPack(DataDir))
             result.Dataset = "vpk";
-        // "ada" as in timm: the rate of adaptive methods grows with the square root of the batch.
-        var isAdaptive = Opt.Contains("ada", StringComparison.OrdinalIgnoreCase);
-        result.LrBase ??= isAdaptive ? 1e-3 : 0.1;
+        // "ada" and "lamb" as in timm: the rate of adaptive methods grows with the square root of the batch.
+        var isAdaptive = Opt.Contains("ada", StringComparison.Ordinal) || Opt.Contains("lamb", StringComparison.Ordinal);
+        result.LrBase ??= Optimizers.Find(Opt)!.Rate;
         result.LrBaseScale ??= isAdaptive ? "sqrt" : "linear";
         var ratio = (double)BatchSize * GradAccumSteps / LrBaseSize;
         result.Lr ??= result.LrBase * (result.LrBaseScale == "sqrt" ? Math.Sqrt(ratio) : ratio);
-        // timm always warms up for 5 epochs, which would be all of a short run.
-        result.WarmupEpochs ??= Math.Min(5, Epochs / 20.0);
+        // timm always warms up for 5 epochs, which would be all of a short run. One cycle has a rise of its own.
+        result.WarmupEpochs ??= Sched == "one-cycle" ? 0 : Math.Min(5, Epochs / 20.0);
         result.ValidationBatchSize ??= BatchSize;
         return result;
     }
@@ -276,12 +304,27 @@ public sealed class TrainingOptions
         Check(WarmupLr is >= 0 and < 1e6, "warmup-lr", WarmupLr, "at least 0");
         Check(MinLr is >= 0 and < 1e6, "min-lr", MinLr, "at least 0");
         Check(DecayEpochs > 0, "decay-epochs", DecayEpochs, "above 0");
-        Check(DecayRate is > 0 and <= 1, "decay-rate", DecayRate, "above 0 and at most 1");
+        Check(DecayRate > 0 && DecayRate <= (Sched == "poly" ? 100 : 1), "decay-rate", DecayRate, Sched == "poly" ? "above 0 and at most 100, the polynomial's power" : "above 0 and at most 1");
+        Check(PatienceEpochs is >= 0 and <= 1_000_000, "patience-epochs", PatienceEpochs, "at least 0");
+        Check(LrCycleLimit is >= 1 and <= 10_000, "lr-cycle-limit", LrCycleLimit, "1 to 10000");
+        Check(LrCycleMul is >= 1 and <= 100, "lr-cycle-mul", LrCycleMul, "1 to 100");
+        Check(LrCycleDecay is > 0 and <= 1, "lr-cycle-decay", LrCycleDecay, "above 0 and at most 1");
+        Check(LrKDecay is > 0 and <= 100, "lr-k-decay", LrKDecay, "above 0 and at most 100");
+        Check(CooldownEpochs is >= 0 and <= 1_000_000, "cooldown-epochs", CooldownEpochs, "at least 0");
+        Check(CosinePower is >= 1 and <= 1e6, "cosine-power", CosinePower, "1 to 1000000");
+        Check(OneCyclePctStart is > 0 and < 1, "one-cycle-pct-start", OneCyclePctStart, "a share between 0 and 1");
+        Check(!OneCycleThreePhase || OneCyclePctStart < 0.5, "one-cycle-pct-start", OneCyclePctStart, "below 0.5 with --one-cycle-three-phase");
+        Check(OneCycleAnneal is "cos" or "linear", "one-cycle-anneal", OneCycleAnneal, "cos or linear");
+        Check(OneCycleDiv is >= 1 and < 1e9, "one-cycle-div", OneCycleDiv, "at least 1");
+        Check(OneCycleFinalDiv is >= 1 and < 1e12, "one-cycle-final-div", OneCycleFinalDiv, "at least 1");
+        Check(
+            OneCycleMomenta.Count == 2 && OneCycleMomenta.All(m => m is >= 0 and < 1) && OneCycleMomenta[0] <= OneCycleMomenta[1],
+            "one-cycle-momenta", string.Join(' ', OneCycleMomenta), "two ascending numbers, at least 0 and below 1");
+        Check(Sched != "one-cycle" || WarmupEpochs is null or 0, "warmup-epochs", WarmupEpochs, "0 with --sched one-cycle, which rises by itself");
         Check(DecayMilestones.All(m => m >= 0) && DecayMilestones.SequenceEqual(DecayMilestones.Order()), "decay-milestones", string.Join(' ', DecayMilestones), "ascending");
         Check(Momentum is >= 0 and < 1, "momentum", Momentum, "at least 0 and below 1");
         Check(WeightDecay is >= 0 and < 1e3, "weight-decay", WeightDecay, "at least 0");
         Check(OptEps is null or (> 0 and < 1), "opt-eps", OptEps, "between 0 and 1");
-        Check(OptBetas is null || (OptBetas.Count == 2 && OptBetas.All(b => b is >= 0 and < 1)), "opt-betas", string.Join(' ', OptBetas ?? []), "two numbers, at least 0 and below 1");
         Check(LayerDecay is null or (> 0 and <= 1), "layer-decay", LayerDecay, "above 0 and at most 1");
         Check(HeadLrMult is >= 0 and < 1e6, "head-lr-mult", HeadLrMult, "at least 0");
         Check(FineTuning.ParseFreezeBody(FreezeBody) is null or { IsValid: true }, "freeze-body", FreezeBody, $"a number of layers, or {FineTuning.WholeBody}");
@@ -302,7 +345,11 @@ public sealed class TrainingOptions
         Check(Seed >= 0, "seed", Seed, "at least 0");
         Check(EvalMetric is "top1" or "top5" or "loss", "eval-metric", EvalMetric, "top1, top5 or loss");
         Check(ScheduleNames.ContainsKey(Sched), "sched", Sched, string.Join(", ", ScheduleNames.Keys));
-        Check(Optimizers.Names.Contains(Opt), "opt", Opt, string.Join(", ", Optimizers.Names));
+        Check(Optimizers.Find(Opt) is not null, "opt", Opt, string.Join(", ", Optimizers.Names));
+        var betas = Optimizers.Find(Opt)!.Betas;
+        Check(
+            OptBetas is null || (OptBetas.Count == betas && OptBetas.All(b => b is >= 0 and < 1)), "opt-betas", string.Join(' ', OptBetas ?? []),
+            betas == 0 ? $"left out: {Opt} has none" : $"{betas} numbers, at least 0 and below 1");
     }
 
     /// <summary>The learning-rate schedule of a run of so many updates an epoch; effective values must be filled in.</summary>
@@ -318,12 +365,43 @@ public sealed class TrainingOptions
             DecaySteps = Math.Max(1, Steps(DecayEpochs)),
             Milestones = [.. DecayMilestones.Select(Steps)],
             DecayRate = DecayRate,
+            CycleLimit = LrCycleLimit,
+            CycleMul = LrCycleMul,
+            CycleDecay = LrCycleDecay,
+            KDecay = LrKDecay,
+            CosinePower = CosinePower,
+            Cycle = Sched != "one-cycle" ? null : new(Lr ?? throw Unresolved(), Math.Max(2, Steps(Epochs)))
+            {
+                RisingShare = OneCyclePctStart,
+                IsCosine = OneCycleAnneal == "cos",
+                IsThreePhase = OneCycleThreePhase,
+                Divisor = OneCycleDiv,
+                FinalDivisor = OneCycleFinalDiv,
+                BaseMomentum = OneCycleMomenta[0],
+                MaxMomentum = OneCycleMomenta[1],
+            },
         };
+    }
+
+    /// <summary>
+    /// How many epochs a run has: as in timm, all cycles of the schedule, a warm-up before it and the cool-down come to
+    /// <see cref="Epochs"/>. Effective values must be filled in.
+    /// </summary>
+    public int TotalEpochs(int updatesPerEpoch)
+    {
+        var schedule = Schedule(updatesPerEpoch);
+        var cooldown = schedule.HasCycles ? CooldownEpochs : 0;
+        return checked((int)Math.Ceiling(((double)schedule.Length / updatesPerEpoch) + cooldown));
     }
 
     private static readonly Dictionary<string, ScheduleKind> ScheduleNames = new(StringComparer.Ordinal)
     {
         ["cosine"] = ScheduleKind.Cosine,
+        ["tanh"] = ScheduleKind.Tanh,
+        ["poly"] = ScheduleKind.Poly,
+        ["cosine-power"] = ScheduleKind.CosinePower,
+        ["one-cycle"] = ScheduleKind.OneCycle,
+        ["plateau"] = ScheduleKind.Plateau,
         ["step"] = ScheduleKind.Step,
         ["multistep"] = ScheduleKind.MultiStep,
         ["constant"] = ScheduleKind.Constant,

@@ -24,6 +24,9 @@ RUNS = {
     "adam": (torch.optim.Adam, dict(lr=0.02)),
     "adam_decay": (torch.optim.Adam, dict(lr=0.02, betas=(0.8, 0.95), eps=1e-4, weight_decay=0.05)),
     "adamw": (torch.optim.AdamW, dict(lr=0.02, weight_decay=0.1)),
+    "radam": (torch.optim.RAdam, dict(lr=0.02, weight_decay=0.05)),
+    "rmsprop": (torch.optim.RMSprop, dict(lr=0.01, alpha=0.9, momentum=0.9, weight_decay=0.05)),
+    "adagrad": (torch.optim.Adagrad, dict(lr=0.05, eps=1e-8, weight_decay=0.05)),
     "clip_norm": (torch.optim.SGD, dict(lr=0.05, momentum=0.9)),
     "clip_value": (torch.optim.Adam, dict(lr=0.02)),
 }

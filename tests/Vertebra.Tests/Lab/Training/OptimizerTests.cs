@@ -9,7 +9,7 @@ public class OptimizerTests
 {
     private const int Count = 37;
 
-    public static TheoryData<string> Runs => ["sgd", "momentum", "nesterov_decay", "adam", "adam_decay", "adamw", "clip_norm", "clip_value"];
+    public static TheoryData<string> Runs => ["sgd", "momentum", "nesterov_decay", "adam", "adam_decay", "adamw", "radam", "rmsprop", "adagrad", "clip_norm", "clip_value"];
 
     [Theory]
     [MemberData(nameof(Runs))]
@@ -43,9 +43,12 @@ public class OptimizerTests
             "nesterov_decay" => new Sgd(Decayed(0.01), 0.9, nesterov: true),
             "adam" or "clip_value" => new Adam(Decayed(0)),
             "adam_decay" => new Adam(Decayed(0.05), 0.8, 0.95, 1e-4),
-            _ => new Adam(Decayed(0.1), decoupledDecay: true),
+            "adamw" => new Adam(Decayed(0.1), decoupledDecay: true),
+            "radam" => new RAdam(Decayed(0.05), new()),
+            "rmsprop" => new RmsProp(Decayed(0.05)),
+            _ => new Adagrad(Decayed(0.05)),
         };
-        optimizer.LearningRate = optimizer is Sgd ? 0.05 : 0.02;
+        optimizer.LearningRate = optimizer switch { Sgd or Adagrad => 0.05, RmsProp => 0.01, _ => 0.02 };
         return optimizer;
     }
 

@@ -20,6 +20,13 @@ internal sealed class TensorChunks
     /// <summary>Calls <paramref name="body"/> for every piece, on several threads, with the piece's position among all.</summary>
     public void ForEach(Action<int, Chunk> body) => Workers.Run(_chunks.Length, i => body(i, _chunks[i]));
 
+    /// <summary>The same on the calling thread, one piece after the other.</summary>
+    public void ForEachInOrder(Action<int, Chunk> body)
+    {
+        for (var i = 0; i < _chunks.Length; i++)
+            body(i, _chunks[i]);
+    }
+
     private static IEnumerable<Chunk> Cut(Tensor tensor, int index)
     {
         var count = checked((int)tensor.ElementCount);

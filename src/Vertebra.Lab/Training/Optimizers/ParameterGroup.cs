@@ -3,8 +3,18 @@ using Vertebra.Zoo;
 
 namespace Vertebra.Lab.Training;
 
+/// <summary>What a parameter is to an optimiser.</summary>
+public enum ParameterKind
+{
+    /// <summary>One of the network's body.</summary>
+    Body,
+
+    /// <summary>One of the classifier: Muon and adaptive clipping leave it to others.</summary>
+    Classifier,
+}
+
 /// <summary>A trainable tensor with its state-dict name.</summary>
-public readonly record struct NamedParameter(string Name, Tensor Tensor);
+public readonly record struct NamedParameter(string Name, Tensor Tensor, ParameterKind Kind = ParameterKind.Body);
 
 /// <summary>Parameters that are updated with the same settings.</summary>
 /// <param name="Parameters">The parameters, in state-dict order.</param>
@@ -18,7 +28,7 @@ public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, do
     /// </summary>
     public static IReadOnlyList<ParameterGroup> Of(Module module, double weightDecay)
     {
-        var trainable = module.NamedParameters().Where(p => p.Tensor.RequiresGrad).Select(p => new NamedParameter(p.Name, p.Tensor)).ToLookup(HasDecay);
+        var trainable = module.NamedParameters().Where(p => p.Tensor.RequiresGrad).Select(p => new NamedParameter(p.Name, p.Tensor, KindOf(module, p.Name))).ToLookup(HasDecay);
         return [new([.. trainable[true]], weightDecay), new([.. trainable[false]])];
     }
 
@@ -37,11 +47,23 @@ public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, do
         foreach (var layer in layers)
         {
             var scale = Math.Pow(layerDecay, layers.Count - 1 - layer.Id);
-            var trainable = layer.Parameters.Select(n => new NamedParameter(n, tensors[n])).Where(p => p.Tensor.RequiresGrad).ToLookup(HasDecay);
+            var trainable = layer.Parameters.Select(n => new NamedParameter(n, tensors[n], KindOf(network, n))).Where(p => p.Tensor.RequiresGrad).ToLookup(HasDecay);
             groups.AddRange(new[] { true, false }.Where(trainable.Contains).Select(decays => new ParameterGroup([.. trainable[decays]], decays ? weightDecay : 0, scale)));
         }
         return groups;
     }
+
+    /// <summary>The groups with those of their parameters that a condition holds for, and with the others; empty groups are left out.</summary>
+    public static (IReadOnlyList<ParameterGroup> Yes, IReadOnlyList<ParameterGroup> No) Split(IReadOnlyList<ParameterGroup> groups, Func<NamedParameter, bool> condition)
+    {
+        return (Part(true), Part(false));
+
+        ParameterGroup[] Part(bool yes) =>
+            [.. groups.Select(g => g with { Parameters = [.. g.Parameters.Where(p => condition(p) == yes)] }).Where(g => g.Parameters.Count > 0)];
+    }
+
+    private static ParameterKind KindOf(Module module, string name) =>
+        module is Backbone backbone && backbone.Classifier.Split(',').Any(c => name.StartsWith($"{c}.", StringComparison.Ordinal)) ? ParameterKind.Classifier : ParameterKind.Body;
 
     private static bool HasDecay(NamedParameter parameter) =>
         parameter.Tensor.Rank > 1 && !parameter.Name.EndsWith(".bias", StringComparison.Ordinal);
