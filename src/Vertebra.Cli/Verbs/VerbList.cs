@@ -8,6 +8,7 @@ internal static class VerbList
     public static IEnumerable<Command> All() =>
     [
         TrainVerb.Create(),
+        LearningRateVerb.Create(),
         CompareVerb.Create(),
         ValidateVerb.Create(),
         ProbeVerb.Create(),

@@ -8,6 +8,9 @@ public enum ClipMode
 
     /// <summary>Each gradient element is cut off.</summary>
     Value,
+
+    /// <summary>The gradients of each unit are scaled down to a share of the unit's weights: see <see cref="AdaptiveClipping"/>.</summary>
+    Agc,
 }
 
 /// <summary>Gradient clipping as numbers that <see cref="Optimizer.Step"/> applies while it updates.</summary>

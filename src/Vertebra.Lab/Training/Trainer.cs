@@ -51,12 +51,15 @@ public sealed record TrainingResult(bool IsComplete, IReadOnlyList<EpochRow> Row
 /// Trains a network. Everything that decides the result is a function of seed, epoch and step, and the state is saved between
 /// updates: a run that was interrupted or killed and then gone on with ends with the same bits as one that was not.
 /// </summary>
-public sealed class Trainer
+public sealed partial class Trainer
 {
     private readonly TrainerSetup _setup;
     private readonly TrainingOptions _options;
     private readonly Module _network;
     private readonly Optimizer _optimizer;
+    private readonly GradientTreatment _gradients;
+    private readonly SharpnessAware? _sharpness;
+    private readonly List<Batch> _accumulated = [];
     private readonly RateControl _rates;
     private readonly int _epochs;
     private readonly ITrainingLoss _loss;
@@ -75,6 +78,8 @@ public sealed class Trainer
         _network = setup.Network;
         _optimizer = Optimizers.Create(Groups(), _options);
         _optimizer.Note = setup.Progress.Note;
+        _gradients = new(_options, _optimizer);
+        _sharpness = _options.Sam is null ? null : new(_network, _options.SamRho!.Value, _options.Sam == "asam", _options.SamEta, _options.SamOnlyNorm);
         _rates = new(_options, UpdatesPerEpoch);
         _epochs = _options.TotalEpochs(UpdatesPerEpoch);
         _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
@@ -165,7 +170,7 @@ public sealed class Trainer
             // Between updates only: batch norm's statistics have moved with every batch of an accumulated update.
             if (accumulated == 0 && cancellation.IsCancellationRequested)
                 return false;
-            var loss = Backward(batch);
+            var loss = Accumulate(batch);
             accumulated++;
             if (accumulated == _options.GradAccumSteps || batch.Number == Batches - 1)
             {
@@ -183,7 +188,20 @@ public sealed class Trainer
         return !cancellation.IsCancellationRequested;
     }
 
-    private double Backward(Batch batch)
+    /// <summary>The backward pass of one batch of an update.</summary>
+    private double Accumulate(Batch batch)
+    {
+        var (logits, value) = Differentiate(batch);
+        if (_sharpness is not null)
+            _accumulated.Add(batch);
+        _state.LossSum += value * batch.Count;
+        _state.Correct += Evaluation.CountCorrect(logits, batch.Labels, batch.Count);
+        _state.Images += batch.Count;
+        return value;
+    }
+
+    /// <summary>Adds a batch's gradients to those that there are.</summary>
+    private (Tensor Logits, double Loss) Differentiate(Batch batch)
     {
         var logits = Forward(batch);
         var loss = _loss.Compute(logits, batch);
@@ -191,10 +209,7 @@ public sealed class Trainer
         if (!float.IsFinite(value))
             throw Diverged($"the loss is {value}", batch.Number);
         loss.Backward();
-        _state.LossSum += (double)value * batch.Count;
-        _state.Correct += Evaluation.CountCorrect(logits, batch.Labels, batch.Count);
-        _state.Images += batch.Count;
-        return value;
+        return (logits, value);
     }
 
     private Tensor Forward(Batch batch)
@@ -205,32 +220,33 @@ public sealed class Trainer
 
     private void Update(int batches)
     {
-        var scale = 1f / batches;
-        var limit = float.PositiveInfinity;
-        if (_options.ClipGrad is { } clip)
-        {
-            if (_options.ClipMode == "value")
-                limit = (float)clip;
-            else
-                scale *= GradientClipping.ScaleFor(FiniteNorm(scale), clip);
-        }
+        if (_sharpness is not null)
+            DifferentiateAbove(_sharpness);
+        var (scale, limit) = _gradients.Apply(batches, _state.Updates, FiniteNorm);
         _optimizer.LearningRate = RateAt(_state.Updates);
-        _optimizer.Momentum = _rates.MomentumAt(_state.Updates, _state.Epoch);
+        _optimizer.Momentum = _tested is not null ? null : _rates.MomentumAt(_state.Updates, _state.Epoch);
         _optimizer.Step(scale, limit);
         _optimizer.ZeroGrad();
         _state.Updates++;
         _ema?.Update(_state.Updates);
     }
 
-    private double RateAt(long update) => _rates.RateAt(update, _state.Epoch, _state.Rows);
-
-    private double FiniteNorm(float scale)
+    /// <summary>Puts the gradients of the same batches, with the same random numbers, in the place of those at the weights.</summary>
+    private void DifferentiateAbove(SharpnessAware sharpness)
     {
-        var norm = _optimizer.GradientNorm() * scale;
-        return double.IsFinite(norm) ? norm : throw Diverged($"the gradient's norm is {norm}", _state.NextBatch);
+        sharpness.Ascend(1f / _accumulated.Count);
+        _optimizer.ZeroGrad();
+        foreach (var batch in _accumulated)
+            Differentiate(batch);
+        sharpness.Descend();
+        _accumulated.Clear();
     }
 
-    private VertebraException Diverged(string what, int batch) => new(
+    private double RateAt(long update) => _tested?.RateAt(update) ?? _rates.RateAt(update, _state.Epoch, _state.Rows);
+
+    private double FiniteNorm(double norm) => double.IsFinite(norm) ? norm : throw Diverged($"the gradient's norm is {norm}", _state.NextBatch);
+
+    private TrainingDivergedException Diverged(string what, int batch) => new(
         $"training diverged: {what} in epoch {_state.Epoch}, batch {batch} of {Batches}, at learning rate {RateAt(_state.Updates):g3}; "
         + $"use a lower --lr, a longer --warmup-epochs or --clip-grad 1 ({_setup.Folder.Path} keeps the last saved state)");
 

@@ -123,6 +123,16 @@ public sealed class TrainingOptions
 
     public string ClipMode { get; set; } = "norm";
 
+    public double GradNoise { get; set; }
+
+    public string? Sam { get; set; }
+
+    public double? SamRho { get; set; }
+
+    public double SamEta { get; set; } = 0.01;
+
+    public bool SamOnlyNorm { get; set; }
+
     public int GradAccumSteps { get; set; } = 1;
 
     // ---------------------------------------------------------------- schedule
@@ -280,6 +290,7 @@ public sealed class TrainingOptions
         result.Lr ??= result.LrBase * (result.LrBaseScale == "sqrt" ? Math.Sqrt(ratio) : ratio);
         // timm always warms up for 5 epochs, which would be all of a short run. One cycle has a rise of its own.
         result.WarmupEpochs ??= Sched == "one-cycle" ? 0 : Math.Min(5, Epochs / 20.0);
+        result.SamRho ??= Sam switch { "sam" => 0.05, "asam" => 0.5, _ => null };
         result.ValidationBatchSize ??= BatchSize;
         return result;
     }
@@ -330,7 +341,12 @@ public sealed class TrainingOptions
         Check(FineTuning.ParseFreezeBody(FreezeBody) is null or { IsValid: true }, "freeze-body", FreezeBody, $"a number of layers, or {FineTuning.WholeBody}");
         Check(SamplerNames.ContainsKey(Sampler), "sampler", Sampler, string.Join(", ", SamplerNames.Keys));
         Check(ClipGrad is null or (> 0 and < 1e9), "clip-grad", ClipGrad, "above 0");
-        Check(ClipMode is "norm" or "value", "clip-mode", ClipMode, "norm or value");
+        Check(ClipMode is "norm" or "value" or "agc", "clip-mode", ClipMode, "norm, value or agc");
+        Check(GradNoise is >= 0 and < 1e6, "grad-noise", GradNoise, "at least 0 (0: off)");
+        Check(Sam is null or "sam" or "asam", "sam", Sam, "sam or asam");
+        Check(SamRho is null or (> 0 and < 1e6), "sam-rho", SamRho, "above 0");
+        Check(SamEta is >= 0 and < 1e6, "sam-eta", SamEta, "at least 0");
+        Check(!SamOnlyNorm || Sam is not null, "sam-only-norm", SamOnlyNorm, "given together with --sam");
         Check(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "at least 0 and below 1");
         Check(ModelEmaDecay is >= 0 and < 1, "model-ema-decay", ModelEmaDecay, "at least 0 and below 1");
         Check(TrainCropMode is null or "rrc" or "pad" or "none", "train-crop-mode", TrainCropMode, "rrc, pad or none");

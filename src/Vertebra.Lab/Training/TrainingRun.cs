@@ -85,7 +85,14 @@ public sealed class TrainingRun
     }
 
     /// <summary>Trains to the end, or until cancellation is asked for; then the state is saved and <see cref="Resume"/> goes on.</summary>
-    public TrainingResult Run(ITrainingProgress progress, CancellationToken cancellation) => new Trainer(new()
+    public TrainingResult Run(ITrainingProgress progress, CancellationToken cancellation) =>
+        new Trainer(Setup(RunLogs.Around(progress, Options, Folder, _training.BatchesPerEpoch, IsResumed))).Run(cancellation);
+
+    /// <summary>Finds the learning rates that this run could have, in its place: see <see cref="RangeTest"/>.</summary>
+    public RangeTest TestRates(RangeTestSettings settings, ITrainingProgress progress, CancellationToken cancellation) =>
+        new Trainer(Setup(progress)).TestRates(settings, cancellation);
+
+    private TrainerSetup Setup(ITrainingProgress progress) => new()
     {
         Network = Network,
         ClassCount = Network.NumClasses,
@@ -94,8 +101,8 @@ public sealed class TrainingRun
         Options = Options,
         Folder = Folder,
         Config = Description.ToJson(),
-        Progress = RunLogs.Around(progress, Options, Folder, _training.BatchesPerEpoch, IsResumed),
-    }).Run(cancellation);
+        Progress = progress,
+    };
 
     /// <summary>Name, options, preprocessing and class names: what goes beside the weights.</summary>
     public NetworkDescription Description => Network.Description with

@@ -51,7 +51,8 @@ public sealed class Adafactor : Optimizer
     {
         var rate = LearningRate * parameter.Group.RateScale;
         var beta2 = 1 - Math.Pow(StepCount, DecayExponent);
-        var (weights, update) = (parameter.Tensor.AsSpan<float>(), gradient.AsSpan<float>());
+        var weights = parameter.Tensor.AsSpan<float>();
+        var update = gradient.AsSpan<float>();
         if (Factored.Of(parameter.Tensor.Shape) is { } factored)
             factored.Normalise(update, parameter.Slots[0].AsSpan<float>(), parameter.Slots[1].AsSpan<float>(), beta2);
         else
@@ -89,8 +90,8 @@ public sealed class Adafactor : Optimizer
         {
             if (shape.Rank > 2 && shape[0] > SmallestFactored && shape[1] > SmallestFactored)
                 return new(1, shape[0], shape[1], Product(shape, 2, shape.Rank));
-            return shape.Rank >= 2 && shape[^2] > SmallestFactored && shape[^1] > SmallestFactored
-                ? new(Product(shape, 0, shape.Rank - 2), shape[^2], shape[^1], 1)
+            return shape.Rank >= 2 && shape[-2] > SmallestFactored && shape[-1] > SmallestFactored
+                ? new(Product(shape, 0, shape.Rank - 2), shape[-2], shape[-1], 1)
                 : null;
         }
 

@@ -75,10 +75,10 @@ public static class Optimizers
             : null;
     }
 
-    /// <summary>Makes the optimiser that the options name.</summary>
+    /// <summary>Makes the optimiser that the options name; subspaces are given to <see cref="RiemannianSgd"/>.</summary>
     /// <exception cref="VertebraException">There is no such optimiser; the message lists them.</exception>
     public static Optimizer Create(IReadOnlyList<ParameterGroup> groups, TrainingOptions options) =>
-        Find(options.Opt) is { } kind ? kind.Create(groups, options)
+        Find(options.Opt) is { } kind ? RiemannianSgd.Around(groups, options.Momentum, rest => kind.Create(rest, options))
         : throw new VertebraException($"--opt {options.Opt} is unknown; there are {string.Join(", ", Names)}");
 
     private static AdamSettings Settings(TrainingOptions o, double epsilon = 1e-8) =>

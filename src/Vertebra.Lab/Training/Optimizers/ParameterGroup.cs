@@ -11,6 +11,9 @@ public enum ParameterKind
 
     /// <summary>One of the classifier: Muon and adaptive clipping leave it to others.</summary>
     Classifier,
+
+    /// <summary>Subspaces, [count, dimension, features] with orthonormal rows: see <see cref="ISubspaceLayer"/>. They have no weight decay.</summary>
+    Subspaces,
 }
 
 /// <summary>A trainable tensor with its state-dict name.</summary>
@@ -28,7 +31,8 @@ public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, do
     /// </summary>
     public static IReadOnlyList<ParameterGroup> Of(Module module, double weightDecay)
     {
-        var trainable = module.NamedParameters().Where(p => p.Tensor.RequiresGrad).Select(p => new NamedParameter(p.Name, p.Tensor, KindOf(module, p.Name))).ToLookup(HasDecay);
+        var kinds = Kinds(module);
+        var trainable = module.NamedParameters().Where(p => p.Tensor.RequiresGrad).Select(p => new NamedParameter(p.Name, p.Tensor, kinds(p.Name))).ToLookup(HasDecay);
         return [new([.. trainable[true]], weightDecay), new([.. trainable[false]])];
     }
 
@@ -43,11 +47,12 @@ public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, do
     {
         var layers = network.LayerGroups();
         var tensors = network.NamedParameters().ToDictionary(p => p.Name, p => p.Tensor, StringComparer.Ordinal);
+        var kinds = Kinds(network);
         var groups = new List<ParameterGroup>();
         foreach (var layer in layers)
         {
             var scale = Math.Pow(layerDecay, layers.Count - 1 - layer.Id);
-            var trainable = layer.Parameters.Select(n => new NamedParameter(n, tensors[n], KindOf(network, n))).Where(p => p.Tensor.RequiresGrad).ToLookup(HasDecay);
+            var trainable = layer.Parameters.Select(n => new NamedParameter(n, tensors[n], kinds(n))).Where(p => p.Tensor.RequiresGrad).ToLookup(HasDecay);
             groups.AddRange(new[] { true, false }.Where(trainable.Contains).Select(decays => new ParameterGroup([.. trainable[decays]], decays ? weightDecay : 0, scale)));
         }
         return groups;
@@ -62,9 +67,18 @@ public sealed record ParameterGroup(IReadOnlyList<NamedParameter> Parameters, do
             [.. groups.Select(g => g with { Parameters = [.. g.Parameters.Where(p => condition(p) == yes)] }).Where(g => g.Parameters.Count > 0)];
     }
 
-    private static ParameterKind KindOf(Module module, string name) =>
-        module is Backbone backbone && backbone.Classifier.Split(',').Any(c => name.StartsWith($"{c}.", StringComparison.Ordinal)) ? ParameterKind.Classifier : ParameterKind.Body;
+    private static Func<string, ParameterKind> Kinds(Module module)
+    {
+        var subspaces = module.NamedModules().Where(m => m.Module is ISubspaceLayer)
+            .SelectMany(m => ((ISubspaceLayer)m.Module).SubspaceParameters.Select(name => m.Path.Length == 0 ? name : $"{m.Path}.{name}"))
+            .ToHashSet(StringComparer.Ordinal);
+        var classifiers = module is Backbone backbone ? backbone.Classifier.Split(',').Select(path => $"{path}.").ToArray() : [];
+        return name =>
+            subspaces.Contains(name) ? ParameterKind.Subspaces
+            : classifiers.Any(path => name.StartsWith(path, StringComparison.Ordinal)) ? ParameterKind.Classifier
+            : ParameterKind.Body;
+    }
 
     private static bool HasDecay(NamedParameter parameter) =>
-        parameter.Tensor.Rank > 1 && !parameter.Name.EndsWith(".bias", StringComparison.Ordinal);
+        parameter.Kind != ParameterKind.Subspaces && parameter.Tensor.Rank > 1 && !parameter.Name.EndsWith(".bias", StringComparison.Ordinal);
 }

@@ -179,23 +179,6 @@ public class OptimizerPaperTests
 
     private delegate void Rule(int step, double[] weights, double[] gradient);
 
-    /// <summary>30 steps of an optimiser on one matrix of 37 numbers beside those of its rule.</summary>
-    private static void Compare(Func<ParameterGroup[], Optimizer> make, Rule rule, Func<int, double>? rate = null)
-    {
-        var truth = Enumerable.Range(0, Count).Select(i => (((i * 29) % 64) - 32) / 16.0).ToArray();
-        var weight = Tensor.From(Array.ConvertAll(truth, v => (float)v), [Count]);
-        weight.RequiresGrad = true;
-        var optimizer = make([new([new("w", weight)], Decay)]);
-        for (var step = 1; step <= 30; step++)
-        {
-            var gradient = Enumerable.Range(0, Count).Select(i => ((((i * 37) + (step * 101)) % 211) - 105) / 64.0).ToArray();
-            weight.Grad = Tensor.From(Array.ConvertAll(gradient, v => (float)v), [Count]);
-            optimizer.LearningRate = rate?.Invoke(step) ?? Rate;
-            optimizer.Step();
-            rule(step, truth, gradient);
-        }
-        var actual = weight.ToArray<float>();
-        for (var i = 0; i < Count; i++)
-            Assert.True(Math.Abs(actual[i] - truth[i]) < 1e-5, $"weight {i} is {actual[i]}, the rule gives {truth[i]}");
-    }
+    private static void Compare(Func<ParameterGroup[], Optimizer> make, Rule rule, Func<int, double>? rate = null) =>
+        PaperRules.Compare([Count], Decay, make, (step, w, g) => rule(step, w, g), rate ?? (_ => Rate));
 }

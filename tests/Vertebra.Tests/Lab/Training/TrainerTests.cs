@@ -178,7 +178,7 @@ public class TrainerTests
         var folder = RunFolder.Create(place.Path, "run");
         var data = new ColourDataset(96, size: 2);
         var input = new InputTransform(data.Preprocessing);
-        var error = Assert.Throws<VertebraException>(() => new Trainer(new()
+        var error = Assert.Throws<TrainingDivergedException>(() => new Trainer(new()
         {
             Network = new TinyNet(inputs: 12), ClassCount = 3, Folder = folder,
             Options = new TrainingOptions { BatchSize = 16, Epochs = 50, Lr = 1e5, WarmupEpochs = 0, RecoveryInterval = recoveryInterval },
