@@ -135,7 +135,12 @@ internal static class SmallRun
             foreach (var (name, tensor) in File.Exists(path) ? Safetensors.Read(path).Tensors : new Dictionary<string, Tensor>())
             {
                 text.Append(Path.GetFileName(path)).Append(' ').Append(name).Append(' ');
-                text.AppendLine(tensor.DType == DType.Int64 ? string.Join(' ', tensor.ToArray<long>()) : Convert.ToHexString(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(tensor.ToArray<float>())));
+                text.AppendLine(tensor.DType switch
+                {
+                    DType.Int64 => string.Join(' ', tensor.ToArray<long>()),
+                    DType.Float64 => string.Join(' ', tensor.ToArray<double>().Select(BitConverter.DoubleToInt64Bits)),
+                    _ => Convert.ToHexString(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(tensor.ToArray<float>())),
+                });
             }
         }
         foreach (var row in RunSummary.Read(File.ReadAllText(folder.Summary), folder.Summary))

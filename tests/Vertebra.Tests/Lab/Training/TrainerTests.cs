@@ -264,7 +264,7 @@ public class TrainerTests
     }
 
     /// <summary>Does something at a moment: "train EPOCH BATCH", or "test N" at the first batch of the N-th evaluation (EMA's included).</summary>
-    private sealed class At(string moment, Action action) : ITrainingProgress
+    internal sealed class At(string moment, Action action) : ITrainingProgress
     {
         private int _evaluations;
 
