@@ -27,8 +27,9 @@ public sealed partial class Trainer
     private bool TestEpoch(RangeTest test, CancellationToken cancellation)
     {
         var (losses, batches) = (0.0, 0);
-        foreach (var batch in _setup.Training.Epoch(_state.Epoch, 0, CancellationToken.None))
+        foreach (var loaded in _setup.Training.Epoch(_state.Epoch, 0, CancellationToken.None))
         {
+            var batch = _mixer?.Mix(loaded, _state.Epoch) ?? loaded;
             if (cancellation.IsCancellationRequested)
                 return false;
             try
