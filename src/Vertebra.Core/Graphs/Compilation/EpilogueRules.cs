@@ -10,6 +10,23 @@ namespace Vertebra.Graphs;
 /// </summary>
 public static class EpilogueRules
 {
+    /// <summary>A kernel as large as its image has one place: the convolution is a linear layer of all the image's numbers (VGG's first classifier).</summary>
+    public static RewriteRule WholeImage { get; } = RewriteRule.Define("convolution of a whole image is linear", () =>
+    {
+        var (x, weight, bias) = (Any(), Constant(), Constant().Optional());
+        var conv = Op<Conv2d>(x, weight, bias).Where(op => op is { Groups: 1, DilationH: 1, DilationW: 1, PadTop: 0, PadLeft: 0, PadBottom: 0, PadRight: 0 });
+        return (conv, (m, write) =>
+        {
+            var (image, kernel) = (m[x].Shape, m[weight].Shape);
+            if (kernel[2] != image[1] || kernel[3] != image[2] || kernel[2] * kernel[3] == 1)
+                return null;
+            var matrix = write.Constant(m[weight].Name, m[weight].Data!.Permute([0, 2, 3, 1]).Reshape([kernel[0], -1]));
+            var numbers = write.Apply(new Reshape([image[0], (int)(image.ElementCount / Math.Max(1, image[0]))]), m[x]);
+            var sums = m.Find(bias) is { } shift ? write.Apply(new Linear(), numbers, matrix, shift) : write.Apply(new Linear(), numbers, matrix);
+            return write.Apply(new Reshape([image[0], 1, 1, kernel[0]]), sums);
+        });
+    });
+
     /// <summary>A convolution with constant weights, ready to take over what follows.</summary>
     public static RewriteRule Convolution { get; } = RewriteRule.Define("convolution with an epilogue", () =>
     {
@@ -55,7 +72,7 @@ public static class EpilogueRules
     /// <summary>All rules of this class.</summary>
     public static IReadOnlyList<RewriteRule> All { get; } =
     [
-        Convolution, Linear, ConvolutionResidual, LinearResidual, BatchNormResidual, ConvolutionActivation, LinearActivation, BatchNormActivation, GroupNormActivation,
+        WholeImage, Convolution, Linear, ConvolutionResidual, LinearResidual, BatchNormResidual, ConvolutionActivation, LinearActivation, BatchNormActivation, GroupNormActivation,
     ];
 
     private static RewriteRule Residual<TOp>(string name, Func<TOp, bool> isOpen, Func<TOp, TOp> close) where TOp : Op => RewriteRule.Define(name, () =>

@@ -171,6 +171,22 @@ public class CompiledGraphTests
     }
 
     [Fact]
+    public void A_convolution_of_a_whole_image_becomes_a_linear_layer()
+    {
+        using var off = GradMode.Off();
+        foreach (var rows in (int[])[1, 3, 20])
+        {
+            var (x, weight, bias) = (OpCases.Uniform([rows, 4, 3, 8], 1), OpCases.Uniform([10, 8, 4, 3], 2), OpCases.Uniform([10], 3));
+            foreach (var module in (Lambda[])[new(t => t.Conv2d(weight, bias).Relu()), new(t => t.Conv2d(weight))])
+            {
+                var compiled = Graph.Trace(module, x.Shape).Compile();
+                Assert.Contains(compiled.Graph.Nodes, n => n.Op is FusedLinear);
+                Close(module.Forward(x), compiled.Run(x)[0]);
+            }
+        }
+    }
+
+    [Fact]
     public void Dense_blocks_are_joined_nowhere()
     {
         using var off = GradMode.Off();
