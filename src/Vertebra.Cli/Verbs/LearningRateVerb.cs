@@ -23,12 +23,7 @@ internal static class LearningRateVerb
             command.Options.Add(flag);
         command.SetAction(parsed => Host.Interruptible(stop =>
         {
-            var options = new TrainingOptions();
-            if (parsed.GetValue(config) is { } file)
-                ArgsFile.ReadFile(file, options);
-            foreach (var (option, flag) in flags.Where(f => parsed.GetResult(f.Value) is { Implicit: false }))
-                option.Set(options, [.. parsed.GetResult(flag)!.Tokens.Select(t => t.Value)]);
-            return Run(options, new(parsed.GetValue(from), parsed.GetValue(to), parsed.GetValue(updates)), stop);
+            return Run(TrainVerb.OptionsOf(parsed, flags, parsed.GetValue(config)), new(parsed.GetValue(from), parsed.GetValue(to), parsed.GetValue(updates)), stop);
         }));
         return command;
     }

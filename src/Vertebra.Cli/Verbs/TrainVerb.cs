@@ -13,18 +13,35 @@ internal static class TrainVerb
         var flags = TrainingOption.All.ToDictionary(o => o, FlagOf);
         var resume = new Option<string?>("--resume") { Description = "go on with the run in this folder; its own options hold" };
         var config = new Option<string?>("--config", "-c") { Description = "read options from this YAML file (a run's args.yaml); flags override it" };
+        var show = new Option<bool>("--show-recipe") { Description = "print what differs from the defaults, recipe, file and flags together, and stop; it can be a recipe itself" };
         var command = new Command("train",
             """
             Train a network. Without --dataset it learns generated shapes, so that a first run needs no data:
               vertebra train --model resnet20_cifar --epochs 5
             On your own images, one sub-folder per class, below train/ and val/ or with --val-split:
               vertebra train --model resnet50 --dataset folder --data-dir DIR --val-split 0.1
+            By a published recipe, with less to do:
+              vertebra train --model resnet50 --recipe rsb-a3 --batch-size 64 --data-dir DIR
             Ctrl-C stops at the next update and saves; --resume RUN goes on with the same bits.
-            """) { resume, config };
+            """) { resume, config, show };
         foreach (var flag in flags.Values)
             command.Options.Add(flag);
-        command.SetAction(parsed => Host.Interruptible(stop => Run(parsed, flags, parsed.GetValue(resume), parsed.GetValue(config), stop)));
+        command.SetAction(parsed => Host.Interruptible(stop => Run(parsed, flags, parsed.GetValue(resume), parsed.GetValue(config), parsed.GetValue(show), stop)));
         return command;
+    }
+
+    /// <summary>Options from a recipe, a file and flags, each over the one before.</summary>
+    internal static TrainingOptions OptionsOf(ParseResult parsed, IReadOnlyDictionary<TrainingOption, Option> flags, string? config)
+    {
+        var options = new TrainingOptions();
+        var given = flags.Where(f => parsed.GetResult(f.Value) is { Implicit: false }).ToDictionary(f => f.Key, f => parsed.GetResult(f.Value)!.Tokens.Select(t => t.Value).ToArray());
+        if (given.FirstOrDefault(g => g.Key.Name == "recipe").Value is [var recipe])
+            Recipes.Apply(recipe, options);
+        if (config is not null)
+            ArgsFile.ReadFile(config, options);
+        foreach (var (option, values) in given)
+            option.Set(options, values);
+        return options;
     }
 
     // Values stay text here: the option's own parser knows the kinds and names the flag in its errors.
@@ -51,16 +68,18 @@ internal static class TrainVerb
         return value is null || option.Description.Contains("(default", StringComparison.Ordinal) ? option.Description : $"{option.Description} (default: {string.Join(' ', value)})";
     }
 
-    private static int Run(ParseResult parsed, Dictionary<TrainingOption, Option> flags, string? resume, string? config, CancellationToken stop)
+    private static int Run(ParseResult parsed, Dictionary<TrainingOption, Option> flags, string? resume, string? config, bool shows, CancellationToken stop)
     {
-        var given = flags.Where(f => parsed.GetResult(f.Value) is { Implicit: false }).ToList();
-        if (resume is not null && (given.Any(g => g.Key.Name is not ("threads" or "log-interval")) || config is not null))
+        var isGiven = flags.Any(f => f.Key.Name is not ("threads" or "log-interval") && parsed.GetResult(f.Value) is { Implicit: false });
+        if (resume is not null && (isGiven || config is not null || shows))
             throw new VertebraException("--resume takes the run's own options; only --threads and --log-interval may be given with it");
-        var options = new TrainingOptions();
-        if (config is not null)
-            ArgsFile.ReadFile(config, options);
-        foreach (var (option, flag) in given)
-            option.Set(options, [.. parsed.GetResult(flag)!.Tokens.Select(t => t.Value)]);
+        var options = OptionsOf(parsed, flags, config);
+        if (shows)
+        {
+            options.Validate();
+            Console.Write(ArgsFile.Write(options, new TrainingOptions()));
+            return Host.Success;
+        }
         if (options.Threads is { } threads)
             Workers.Count = threads;
         var note = (string message) => Console.Error.WriteLine($"vertebra: {message}");

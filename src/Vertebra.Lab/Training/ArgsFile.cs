@@ -12,15 +12,19 @@ public static class ArgsFile
 {
     private const int LongestText = 1 << 20;
 
+    private const string Inherit = "inherit";
+
     /// <summary>The options as YAML.</summary>
-    public static string Write(TrainingOptions options)
+    /// <param name="options">What to write.</param>
+    /// <param name="baseline">Leaves out what is the same in these; null writes everything.</param>
+    public static string Write(TrainingOptions options, TrainingOptions? baseline = null)
     {
         using var text = new StringWriter();
         var emitter = new Emitter(text);
         emitter.Emit(new StreamStart());
         emitter.Emit(new DocumentStart(null, null, isImplicit: true));
         emitter.Emit(new MappingStart());
-        foreach (var option in TrainingOption.All)
+        foreach (var option in TrainingOption.All.Where(o => baseline is null || !SameValues(o.Get(options), o.Get(baseline))))
         {
             emitter.Emit(new Scalar(option.Key));
             if (option.Get(options) is not { } values)
@@ -35,6 +39,8 @@ public static class ArgsFile
         emitter.Emit(new StreamEnd());
         return text.ToString();
     }
+
+    private static bool SameValues(IReadOnlyList<string>? a, IReadOnlyList<string>? b) => a is null ? b is null : b is not null && a.SequenceEqual(b);
 
     private static void EmitList(Emitter emitter, TrainingOption option, IReadOnlyList<string> values)
     {
@@ -57,9 +63,10 @@ public static class ArgsFile
     /// <param name="text">YAML; it may come from anywhere.</param>
     /// <param name="source">What to call the file in messages.</param>
     /// <param name="options">Receives the values.</param>
+    /// <param name="inherit">Told what a first key <c>inherit</c> names, before the other keys are read; null refuses that key.</param>
     /// <exception cref="FileFormatException">The text is no flat YAML mapping, or a key is unknown.</exception>
     /// <exception cref="VertebraException">A value is not of its option's kind.</exception>
-    public static void Read(string text, string source, TrainingOptions options)
+    public static void Read(string text, string source, TrainingOptions options, Action<string>? inherit = null)
     {
         if (text.Length > LongestText)
             throw new FileFormatException($"{source}: {text.Length} characters are too many for a list of options");
@@ -70,7 +77,7 @@ public static class ArgsFile
             if (parser.Accept<StreamEnd>(out _))
                 return;
             parser.Consume<DocumentStart>();
-            ReadMapping(parser, source, options);
+            ReadMapping(parser, source, options, inherit);
         }
         catch (YamlException e)
         {
@@ -81,13 +88,16 @@ public static class ArgsFile
     /// <inheritdoc cref="Read(string, string, TrainingOptions)"/>
     /// <param name="path">The file.</param>
     /// <param name="options">Receives the values.</param>
-    public static void ReadFile(string path, TrainingOptions options)
+    public static void ReadFile(string path, TrainingOptions options) => Read(TextOf(path), path, options);
+
+    /// <summary>The text of a file of options.</summary>
+    /// <exception cref="VertebraException">It cannot be read, or is too large.</exception>
+    internal static string TextOf(string path)
     {
         try
         {
-            if (new FileInfo(path).Length > LongestText * 4L)
-                throw new FileFormatException($"{path}: the file is too large for a list of options");
-            Read(File.ReadAllText(path, Encoding.UTF8), path, options);
+            return new FileInfo(path).Length <= LongestText * 4L ? File.ReadAllText(path, Encoding.UTF8)
+                : throw new FileFormatException($"{path}: the file is too large for a list of options");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -95,12 +105,19 @@ public static class ArgsFile
         }
     }
 
-    private static void ReadMapping(Parser parser, string source, TrainingOptions options)
+    private static void ReadMapping(Parser parser, string source, TrainingOptions options, Action<string>? inherit)
     {
         parser.Consume<MappingStart>();
-        while (!parser.TryConsume<MappingEnd>(out _))
+        for (var first = true; !parser.TryConsume<MappingEnd>(out _); first = false)
         {
             var key = parser.Consume<Scalar>();
+            if (key.Value == Inherit && inherit is not null)
+            {
+                if (!first)
+                    throw new FileFormatException($"{source}, line {key.Start.Line}: '{Inherit}' must be the first key, since the others override what it brings");
+                inherit(parser.Consume<Scalar>().Value);
+                continue;
+            }
             var option = TrainingOption.Find(key.Value)
                 ?? throw new FileFormatException($"{source}, line {key.Start.Line}: there is no option '{key.Value}'");
             var values = new List<string>();

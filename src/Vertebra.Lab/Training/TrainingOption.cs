@@ -173,6 +173,7 @@ public sealed class TrainingOption
         Number("Regularisation", "model-ema-decay", "decay of that average", o => o.ModelEmaDecay, (o, v) => o.ModelEmaDecay = v),
         Flag("Regularisation", "model-ema-warmup", "let that decay grow from 0", o => o.ModelEmaWarmup, (o, v) => o.ModelEmaWarmup = v),
 
+        Text("Run", "recipe", $"begin with a published recipe or a YAML file of one; other flags override it: {string.Join(", ", Recipes.Names)}", o => o.Recipe, (o, v) => o.Recipe = v),
         new("Run", "seed", OptionKind.Integer, "seed of weights, order, crops and dropout", o => [Format(o.Seed)], (o, v) => o.Seed = ParseLong("seed", Single("seed", v))),
         Integer("Run", "log-interval", "batches between progress lines", o => o.LogInterval, (o, v) => o.LogInterval = v),
         Flag("Run", "log-json", "write the numbers of every progress line and epoch to metrics.jsonl too", o => o.LogJson, (o, v) => o.LogJson = v),

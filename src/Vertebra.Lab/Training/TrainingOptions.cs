@@ -247,6 +247,9 @@ public sealed class TrainingOptions
 
     // ---------------------------------------------------------------- the run
 
+    /// <summary>Where the values came from, before others were given; a note, which changes nothing.</summary>
+    public string? Recipe { get; set; }
+
     public long Seed { get; set; } = 42;
 
     public int LogInterval { get; set; } = 50;
