@@ -85,7 +85,7 @@ public static class ArgsFile
         }
     }
 
-    /// <inheritdoc cref="Read(string, string, TrainingOptions)"/>
+    /// <inheritdoc cref="Read(string, string, TrainingOptions, Action{string})"/>
     /// <param name="path">The file.</param>
     /// <param name="options">Receives the values.</param>
     public static void ReadFile(string path, TrainingOptions options) => Read(TextOf(path), path, options);
