@@ -21,7 +21,7 @@ internal static class TrainVerb
             On your own images, one sub-folder per class, below train/ and val/ or with --val-split:
               vertebra train --model resnet50 --dataset folder --data-dir DIR --val-split 0.1
             By a published recipe, with less to do:
-              vertebra train --model resnet50 --recipe rsb-a3 --batch-size 64 --data-dir DIR
+              vertebra train --model resnet50 --recipe rsb-a3 --batch-size 64 --dataset folder --data-dir DIR
             Ctrl-C stops at the next update and saves; --resume RUN goes on with the same bits.
             """) { resume, config, show };
         foreach (var flag in flags.Values)
