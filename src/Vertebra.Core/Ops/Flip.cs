@@ -8,12 +8,7 @@ public sealed record Flip(IntList Axes) : CopyOp
     public override TensorSpec[] Infer(ReadOnlySpan<TensorSpec> inputs)
     {
         Rules.Arity(this, inputs, 1);
-        var seen = new HashSet<int>();
-        foreach (var axis in Axes)
-        {
-            if (!seen.Add(inputs[0].Shape.NormalizeAxis(axis, Name)))
-                throw Rules.Broken(this, $"axes {Axes} name axis {axis} twice");
-        }
+        Rules.DistinctAxes(this, Axes, inputs[0].Shape);
         return [inputs[0]];
     }
 

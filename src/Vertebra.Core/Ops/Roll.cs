@@ -16,12 +16,7 @@ public sealed record Roll(IntList Shifts, IntList Axes) : CopyOp
         Rules.Arity(this, inputs, 1);
         if (Shifts.Count != Axes.Count)
             throw Rules.Broken(this, $"{Shifts.Count} shifts for {Axes.Count} axes");
-        var seen = new HashSet<int>();
-        foreach (var axis in Axes)
-        {
-            if (!seen.Add(inputs[0].Shape.NormalizeAxis(axis, Name)))
-                throw Rules.Broken(this, $"axes {Axes} name axis {axis} twice");
-        }
+        Rules.DistinctAxes(this, Axes, inputs[0].Shape);
         return [inputs[0]];
     }
 

@@ -35,6 +35,17 @@ internal static class Rules
             throw new ShapeException($"{op.Name}: {what} must have shape {expected}, got {input.Shape}");
     }
 
+    /// <summary>Every axis is one of the shape's, and named once.</summary>
+    public static void DistinctAxes(Op op, IntList axes, Shape shape)
+    {
+        var seen = new HashSet<int>();
+        foreach (var axis in axes)
+        {
+            if (!seen.Add(shape.NormalizeAxis(axis, op.Name)))
+                throw Broken(op, $"axes {axes} name axis {axis} twice");
+        }
+    }
+
     /// <summary>Checks the values of an int64 tensor before a kernel uses them as positions on an axis.</summary>
     public static void IndicesLieIn(Op op, Tensor index, Shape shape, int axis)
     {

@@ -20,8 +20,9 @@ public static class EpilogueRules
             var (image, kernel) = (m[x].Shape, m[weight].Shape);
             if (kernel[2] != image[1] || kernel[3] != image[2] || kernel[2] * kernel[3] == 1)
                 return null;
-            var matrix = write.Constant(m[weight].Name, m[weight].Data!.Permute([0, 2, 3, 1]).Reshape([kernel[0], -1]));
-            var numbers = write.Apply(new Reshape([image[0], (int)(image.ElementCount / Math.Max(1, image[0]))]), m[x]);
+            // The image is put in the order of the weights, not they in its: they are many, and as they lie need no copy.
+            var matrix = write.Constant(m[weight].Name, m[weight].Data!.Reshape([kernel[0], -1]));
+            var numbers = write.Apply(new Reshape([image[0], kernel[1] * kernel[2] * kernel[3]]), write.Apply(new Permute([0, 3, 1, 2]), m[x]));
             var sums = m.Find(bias) is { } shift ? write.Apply(new Linear(), numbers, matrix, shift) : write.Apply(new Linear(), numbers, matrix);
             return write.Apply(new Reshape([image[0], 1, 1, kernel[0]]), sums);
         });

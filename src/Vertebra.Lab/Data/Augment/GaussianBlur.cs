@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Vertebra.Lab.Data.Images;
 
 namespace Vertebra.Lab.Data.Augment;
 
@@ -94,12 +95,12 @@ internal static class GaussianBlur
         var i = 0;
         for (; i <= result.Length - 16; i += 16)
         {
-            var ends = Load(source, offsets[0] + i) + Load(source, offsets[^1] + i);
+            var ends = Lanes.LoadWidened(source, offsets[0] + i) + Lanes.LoadWidened(source, offsets[^1] + i);
             var middle = Vector256<ushort>.Zero;
             Vector256<uint> low = Vector256.Create(One / 2), high = low;
             for (var k = 1; k < offsets.Length - 1; k++)
             {
-                middle += Load(source, offsets[k] + i);
+                middle += Lanes.LoadWidened(source, offsets[k] + i);
                 // 257 bytes fit a sum of sixteen bits.
                 if (k % 256 == 0 || k == offsets.Length - 2)
                 {
@@ -118,12 +119,5 @@ internal static class GaussianBlur
                 sum += source[offsets[k] + i] * box.Inner;
             result[i] = (byte)(sum >> 24);
         }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ushort> Load(ReadOnlySpan<byte> row, int i)
-    {
-        var (low, high) = Vector128.Widen(Vector128.Create(row.Slice(i, 16)));
-        return Vector256.Create(low, high);
     }
 }

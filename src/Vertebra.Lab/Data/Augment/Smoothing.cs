@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Vertebra.Lab.Data.Images;
 
 namespace Vertebra.Lab.Data.Augment;
 
@@ -31,7 +32,7 @@ internal static class Smoothing
         var i = 3;
         for (; i <= row.Length - 3 - 16; i += 16)
         {
-            var sum = Three(above, i) + Three(row, i) + Three(below, i) + (Load(row, i) << 2);
+            var sum = Three(above, i) + Three(row, i) + Three(below, i) + (Lanes.LoadWidened(row, i) << 2);
             var (low, high) = Vector256.Widen(sum + Vector256.Create(Half));
             var levels = Vector256.Narrow((low * Reciprocal) >> 16, (high * Reciprocal) >> 16);
             Vector128.Narrow(levels.GetLower(), levels.GetUpper()).CopyTo(result[i..]);
@@ -46,12 +47,5 @@ internal static class Smoothing
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ushort> Three(ReadOnlySpan<byte> row, int i) => Load(row, i - 3) + Load(row, i) + Load(row, i + 3);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<ushort> Load(ReadOnlySpan<byte> row, int i)
-    {
-        var (low, high) = Vector128.Widen(Vector128.Create(row.Slice(i, 16)));
-        return Vector256.Create(low, high);
-    }
+    private static Vector256<ushort> Three(ReadOnlySpan<byte> row, int i) => Lanes.LoadWidened(row, i - 3) + Lanes.LoadWidened(row, i) + Lanes.LoadWidened(row, i + 3);
 }

@@ -22,6 +22,14 @@ internal static class Lanes
         return Avx2.IsSupported ? Avx2.ConvertToVector256Int16(bytes) : Vector256.WidenLower(bytes.ToVector256Unsafe()).AsInt16();
     }
 
+    /// <summary>Sixteen bytes of a span from <paramref name="start"/> on, zero-extended.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<ushort> LoadWidened(ReadOnlySpan<byte> source, int start)
+    {
+        var (low, high) = Vector128.Widen(Vector128.Create(source.Slice(start, 16)));
+        return Vector256.Create(low, high);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store<T>(Vector256<T> value, ref byte target) => Unsafe.WriteUnaligned(ref target, value);
 
