@@ -10,6 +10,7 @@ internal static class VerbList
         TrainVerb.Create(),
         LearningRateVerb.Create(),
         CompareVerb.Create(),
+        AverageVerb.Create(),
         ValidateVerb.Create(),
         ProbeVerb.Create(),
         PackVerb.Create(),

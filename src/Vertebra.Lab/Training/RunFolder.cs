@@ -31,6 +31,9 @@ public sealed class RunFolder
     /// <summary>Average of the weights after the last update.</summary>
     public string LastEma => In("last_ema.safetensors");
 
+    /// <summary>Mean of the weights of the last epochs (<c>--swa</c>), with running statistics of its own.</summary>
+    public string LastSwa => In("last_swa.safetensors");
+
     /// <summary>Weights (or their average) of the best evaluation.</summary>
     public string Best => In("model_best.safetensors");
 

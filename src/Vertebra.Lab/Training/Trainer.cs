@@ -63,8 +63,10 @@ public sealed partial class Trainer
     private readonly RateControl _rates;
     private readonly int _epochs;
     private readonly ITrainingLoss _loss;
+    private readonly NormLoss? _normLoss;
     private readonly BatchMixer? _mixer;
     private readonly ModelEma? _ema;
+    private readonly SwaPhase? _swa;
     private readonly TrainingClock _clock;
     private TrainingState _state = new();
     private EvaluationResult? _bestEvaluation;
@@ -84,7 +86,9 @@ public sealed partial class Trainer
         _epochs = _options.TotalEpochs(UpdatesPerEpoch);
         _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
         _loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
+        _normLoss = _options.NormLoss > 0 ? new(_network, _options.NormLoss) : null;
         _mixer = MixingOptions.Of(_options) is { } mixing ? new(mixing, setup.ClassCount, (ulong)_options.Seed) : null;
+        _swa = _options.Swa ? new(_network, _options, _epochs) : null;
         _clock = new(_options);
     }
 
@@ -120,6 +124,8 @@ public sealed partial class Trainer
             Save();
             return Result(isComplete: false);
         }
+        if (_swa is not null && !FinishSwa(_swa, cancellation))
+            return Result(isComplete: false);
         _bestEvaluation ??= EvaluateBest(cancellation);
         return Result(isComplete: true);
     }
@@ -131,7 +137,7 @@ public sealed partial class Trainer
     {
         if (File.Exists(_setup.Folder.State))
         {
-            _state = TrainingState.Load(_setup.Folder.State, _network, _ema, _optimizer);
+            _state = TrainingState.Load(_setup.Folder.State, _network, _ema, _swa?.Average, _optimizer);
             if (_state.BatchesPerEpoch != Batches)
                 throw new VertebraException($"the run had {_state.BatchesPerEpoch} batches an epoch, and now there are {Batches}: go on with the same images and batch size");
             AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
@@ -152,7 +158,7 @@ public sealed partial class Trainer
         if (!double.IsFinite(norm))
             throw Diverged($"the norm of the weights is {norm}", _state.NextBatch);
         _state.TotalSeconds += _clock.TakeElapsed();
-        _state.Save(_setup.Folder.State, _network, _ema, _optimizer);
+        _state.Save(_setup.Folder.State, _network, _ema, _swa?.Average, _optimizer);
     }
 
     // ---------------------------------------------------------------- training
@@ -208,7 +214,8 @@ public sealed partial class Trainer
         var value = loss.ToScalar();
         if (!float.IsFinite(value))
             throw Diverged($"the loss is {value}", batch.Number);
-        loss.Backward();
+        // Not part of the loss that is reported: it says nothing about images.
+        (_normLoss?.AddTo(loss) ?? loss).Backward();
         return (logits, value);
     }
 
@@ -242,7 +249,7 @@ public sealed partial class Trainer
         _accumulated.Clear();
     }
 
-    private double RateAt(long update) => _tested?.RateAt(update) ?? _rates.RateAt(update, _state.Epoch, _state.Rows);
+    private double RateAt(long update) => _tested?.RateAt(update) ?? _swa?.RateAt(_state.Epoch) ?? _rates.RateAt(update, _state.Epoch, _state.Rows);
 
     private double FiniteNorm(double norm) => double.IsFinite(norm) ? norm : throw Diverged($"the gradient's norm is {norm}", _state.NextBatch);
 
@@ -287,6 +294,7 @@ public sealed partial class Trainer
             RateAt(_state.Updates - 1),
             _state.Images / Math.Max(1e-9, _state.EpochSeconds), _state.EpochSeconds, _state.DataSeconds);
         _state.Rows.Add(row);
+        _swa?.EpochFinished(_state.Epoch);
         SaveWeights(row, average ?? plain);
         AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
         _state.Epoch++;
@@ -333,14 +341,39 @@ public sealed partial class Trainer
         WriteWeights(_setup.Folder.Last, Plain, row.Epoch, row.Eval, "last");
         if (_ema is not null)
             WriteWeights(_setup.Folder.LastEma, _ema.State(), row.Epoch, row.Ema, "ema");
-        if (evaluation is null)
-            return;
+        if (evaluation is not null)
+            KeepIfBest(evaluation, row.Epoch, _ema?.State() ?? Plain, _ema is null ? "last" : "ema");
+    }
+
+    private void KeepIfBest(EvaluationResult evaluation, int epoch, IEnumerable<(string Name, Tensor Tensor)> weights, string kind)
+    {
         var metric = Scores.Of(evaluation).Metric(_options.EvalMetric);
         if (double.IsNaN(metric) || (_state.Best is { } best && metric <= best.Metric))
             return;
-        _state.Best = new(row.Epoch, metric);
+        _state.Best = new(epoch, metric);
         _bestEvaluation = evaluation;
-        WriteWeights(_setup.Folder.Best, _ema?.State() ?? Plain, row.Epoch, Scores.Of(evaluation), _ema is null ? "last" : "ema");
+        WriteWeights(_setup.Folder.Best, weights, epoch, Scores.Of(evaluation), kind);
+    }
+
+    /// <summary>Finds the running statistics of the mean of weights, judges it and saves it.</summary>
+    /// <returns>False when cancellation was asked for; all of it is done anew when the run goes on.</returns>
+    private bool FinishSwa(SwaPhase swa, CancellationToken cancellation)
+    {
+        try
+        {
+            using var borrowed = swa.Average.Borrow();
+            BatchStatistics.Reestimate(_network, _setup.Training, _state.Epoch, (ulong)_options.Seed, cancellation);
+            var result = Evaluator.Run(_network, _setup.Validation, _setup.ClassCount, _setup.Progress, cancellation: cancellation);
+            _setup.Progress.Note(FormattableString.Invariant($"Mean of the weights of {swa.Average.Count} epochs: top-1 {result.Top1:0.##}, loss {result.Loss:0.####} ({_setup.Folder.LastSwa})"));
+            WriteWeights(_setup.Folder.LastSwa, Plain, _state.Epoch - 1, Scores.Of(result), "swa");
+            KeepIfBest(result, _state.Epoch - 1, Plain, "swa");
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return false;
+        }
+        Save();
+        return true;
     }
 
     private IEnumerable<(string Name, Tensor Tensor)> Plain => _network.State().Select(e => (e.Name, e.Tensor));

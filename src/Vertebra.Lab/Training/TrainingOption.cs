@@ -172,6 +172,10 @@ public sealed class TrainingOption
         Flag("Regularisation", "model-ema", "keep an exponential moving average of the weights, evaluated too", o => o.ModelEma, (o, v) => o.ModelEma = v),
         Number("Regularisation", "model-ema-decay", "decay of that average", o => o.ModelEmaDecay, (o, v) => o.ModelEmaDecay = v),
         Flag("Regularisation", "model-ema-warmup", "let that decay grow from 0", o => o.ModelEmaWarmup, (o, v) => o.ModelEmaWarmup = v),
+        Flag("Regularisation", "swa", "mean of the weights at the ends of the last epochs, evaluated when the run is done", o => o.Swa, (o, v) => o.Swa = v),
+        Integer("Regularisation", "swa-start", "epoch at which that mean begins (default: after three quarters of the run)", o => o.SwaStart, (o, v) => o.SwaStart = v),
+        Number("Regularisation", "swa-lr", "constant learning rate from then on (default: the schedule's)", o => o.SwaLr, (o, v) => o.SwaLr = v),
+        Number("Regularisation", "norm-loss", "strength of the norm loss, which draws the weights of every unit towards length 1 (0: off)", o => o.NormLoss, (o, v) => o.NormLoss = v),
 
         Text("Run", "recipe", $"begin with a published recipe or a YAML file of one; other flags override it: {string.Join(", ", Recipes.Names)}", o => o.Recipe, (o, v) => o.Recipe = v),
         new("Run", "seed", OptionKind.Integer, "seed of weights, order, crops and dropout", o => [Format(o.Seed)], (o, v) => o.Seed = ParseLong("seed", Single("seed", v))),

@@ -245,6 +245,14 @@ public sealed class TrainingOptions
 
     public bool ModelEmaWarmup { get; set; }
 
+    public bool Swa { get; set; }
+
+    public int? SwaStart { get; set; }
+
+    public double? SwaLr { get; set; }
+
+    public double NormLoss { get; set; }
+
     // ---------------------------------------------------------------- the run
 
     /// <summary>Where the values came from, before others were given; a note, which changes nothing.</summary>
@@ -352,6 +360,10 @@ public sealed class TrainingOptions
         Check(!SamOnlyNorm || Sam is not null, "sam-only-norm", SamOnlyNorm, "given together with --sam");
         Check(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "at least 0 and below 1");
         Check(ModelEmaDecay is >= 0 and < 1, "model-ema-decay", ModelEmaDecay, "at least 0 and below 1");
+        Check(SwaStart is null or >= 0, "swa-start", SwaStart, "an epoch, from 0");
+        Check(SwaLr is null or (> 0 and < 1e6), "swa-lr", SwaLr, "above 0");
+        Check(Swa || (SwaStart is null && SwaLr is null), "swa", Swa, "given together with --swa-start and --swa-lr");
+        Check(NormLoss is >= 0 and < 1e6, "norm-loss", NormLoss, "at least 0 (0: off)");
         Check(TrainCropMode is null or "rrc" or "pad" or "none", "train-crop-mode", TrainCropMode, "rrc, pad or none");
         AugmentationOptions.Validate(this);
         TrainingLosses.Validate(this);

@@ -47,11 +47,12 @@ internal sealed class TrainingState
     public List<EpochRow> Rows { get; private set; } = [];
 
     /// <summary>Writes everything, atomically.</summary>
-    public void Save(string path, Module network, ModelEma? ema, Optimizer optimizer)
+    public void Save(string path, Module network, ModelEma? ema, StochasticWeightAverage? swa, Optimizer optimizer)
     {
         var tensors = network.State().Select(e => ($"model/{e.Name}", e.Tensor))
             .Concat(optimizer.State().Select(e => ($"optimizer/{e.Name}", e.Tensor)))
-            .Concat(ema?.State().Select(e => ($"ema/{e.Name}", e.Tensor)) ?? []);
+            .Concat(ema?.State().Select(e => ($"ema/{e.Name}", e.Tensor)) ?? [])
+            .Concat(swa?.State().Select(e => ($"swa/{e.Name}", e.Tensor)) ?? []);
         Safetensors.Write(path, tensors, new Dictionary<string, string>
         {
             ["format"] = Format,
@@ -59,6 +60,7 @@ internal sealed class TrainingState
             ["next_batch"] = Text(NextBatch),
             ["updates"] = Text(Updates),
             ["batches_per_epoch"] = Text(BatchesPerEpoch),
+            ["swa_count"] = Text(swa?.Count ?? 0),
             ["loss_sum"] = Text(LossSum),
             ["correct"] = Text(Correct),
             ["images"] = Text(Images),
@@ -74,7 +76,7 @@ internal sealed class TrainingState
     /// <summary>Reads a state into a network, its average and its optimiser.</summary>
     /// <exception cref="FileFormatException">The file is no training state.</exception>
     /// <exception cref="VertebraException">It belongs to another network, optimiser or weight average.</exception>
-    public static TrainingState Load(string path, Module network, ModelEma? ema, Optimizer optimizer)
+    public static TrainingState Load(string path, Module network, ModelEma? ema, StochasticWeightAverage? swa, Optimizer optimizer)
     {
         var file = Safetensors.Read(path);
         if (file.Metadata.GetValueOrDefault("format") != Format)
@@ -99,12 +101,21 @@ internal sealed class TrainingState
             Best = Field("best_epoch").Length == 0 ? null : new(Small("best_epoch"), Number("best_metric")),
             Rows = RunSummary.Read(Field("summary"), path),
         };
-        if (ema is not null != file.Tensors.Keys.Any(k => k.StartsWith("ema/", StringComparison.Ordinal)))
-            throw new VertebraException($"{path} was saved {(ema is null ? "with" : "without")} a weight average; give --model-ema as the run had it");
+        CheckAverage(file, path, "ema/", ema, "--model-ema");
+        CheckAverage(file, path, "swa/", swa, "--swa");
         optimizer.Load(Part(file, "optimizer/"), state.Updates);
         ema?.Load(Part(file, "ema/"));
+        swa?.Load(Part(file, "swa/"));
+        if (swa is not null)
+            swa.Count = Whole("swa_count");
         network.Load(Part(file, "model/"), path);
         return state;
+    }
+
+    private static void CheckAverage(TensorFile file, string path, string prefix, WeightAverage? average, string flag)
+    {
+        if (average is not null != file.Tensors.Keys.Any(k => k.StartsWith(prefix, StringComparison.Ordinal)))
+            throw new VertebraException($"{path} was saved {(average is null ? "with" : "without")} a weight average; give {flag} as the run had it");
     }
 
     private static Dictionary<string, Tensor> Part(TensorFile file, string prefix) =>

@@ -3,43 +3,25 @@ using Vertebra.Nn;
 
 namespace Vertebra.Lab.Training;
 
-/// <summary>
-/// An exponential moving average of a network's parameters and running statistics, evaluated and saved beside the network
-/// itself; the rule and its warm-up are timm's <c>ModelEmaV3</c>.
-/// </summary>
-public sealed class ModelEma
+/// <summary>An average of a network's parameters and running statistics over its training, evaluated and saved beside the network itself.</summary>
+public abstract class WeightAverage
 {
     private readonly List<(StateEntry Live, Tensor Average)> _entries;
     private readonly List<(Tensor Live, Tensor Average)> _averaged;
     private readonly TensorChunks _chunks;
-    private readonly double _decay;
-    private readonly bool _hasWarmup;
 
     /// <param name="module">The network; its present state is the first average.</param>
-    /// <param name="decay">Share of the former average that a step keeps, in [0, 1).</param>
-    /// <param name="warmup">Let the share grow as 1 - (1 + step)^(-2/3) until it reaches <paramref name="decay"/>.</param>
-    public ModelEma(Module module, double decay, bool warmup)
+    protected WeightAverage(Module module)
     {
-        (_decay, _hasWarmup) = (decay, warmup);
         _entries = [.. module.State().Select(e => (e, e.Tensor.Clone()))];
         _averaged = [.. _entries.Where(e => e.Average.DType == DType.Float32).Select(e => (e.Live.Tensor, e.Average))];
         _chunks = new(_averaged.Select(e => e.Average));
     }
 
-    /// <summary>The share kept at an update, the first being 1: nothing of the initial weights remains after the first two.</summary>
-    public double DecayAt(long update)
+    /// <summary>Moves the average a share of the way to the network's present state; counters are taken as they are.</summary>
+    /// <param name="weight">The share, in [0, 1].</param>
+    protected void MoveTowardsNetwork(float weight)
     {
-        var step = update - 1;
-        if (step <= 0)
-            return 0;
-        return _hasWarmup ? Math.Clamp(1 - Math.Pow(1 + step, -2.0 / 3), 0, _decay) : _decay;
-    }
-
-    /// <summary>Takes the network's present state into the average.</summary>
-    /// <param name="update">Number of updates of the network so far, at least 1.</param>
-    public void Update(long update)
-    {
-        var weight = (float)(1 - DecayAt(update));
         _chunks.ForEach((_, chunk) =>
         {
             var (live, average) = _averaged[chunk.Tensor];
@@ -94,10 +76,10 @@ public sealed class ModelEma
     /// <summary>The time during which network and average are exchanged.</summary>
     public readonly ref struct Scope
     {
-        private readonly ModelEma _ema;
+        private readonly WeightAverage _average;
 
-        internal Scope(ModelEma ema) => _ema = ema;
+        internal Scope(WeightAverage average) => _average = average;
 
-        public void Dispose() => _ema.Exchange();
+        public void Dispose() => _average.Exchange();
     }
 }

@@ -1,6 +1,6 @@
 using Vertebra.Lab.Training;
 
-namespace Vertebra.Tests.Lab.Training;
+namespace Vertebra.Tests.Lab.Training.Averaging;
 
 public class ModelEmaTests
 {
