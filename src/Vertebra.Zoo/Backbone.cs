@@ -1,4 +1,5 @@
 using Vertebra.Nn;
+using Vertebra.Zoo.Layers;
 
 namespace Vertebra.Zoo;
 
@@ -8,7 +9,11 @@ namespace Vertebra.Zoo;
 /// </summary>
 public abstract class Backbone : Module
 {
+    private const string HeadName = "metric_head";
+
     private NetworkDescription? _description;
+    private MetricHead? _head;
+    private Func<int, MetricHead>? _makeHead;
 
     /// <param name="options">Options with the number of classes and channels filled in, as <see cref="Models.Create"/> passes them.</param>
     protected Backbone(ModelOptions options)
@@ -36,11 +41,17 @@ public abstract class Backbone : Module
     /// <summary>Path of the classifier module; several are separated by commas.</summary>
     public abstract string Classifier { get; }
 
+    /// <summary>The paths of <see cref="Classifier"/>, and that of the head in its place if there is one (<see cref="ModelOptions.Head"/>).</summary>
+    public IReadOnlyList<string> ClassifierPaths => _head is null ? Classifier.Split(',') : [.. Classifier.Split(','), HeadName];
+
     /// <summary>Path of the convolution that sees the image, or of its weight where that is a parameter without a module; several are separated by commas.</summary>
     public abstract string FirstConv { get; }
 
     /// <summary>Whether <see cref="ModelOptions.AttnLayer"/> means something to this network.</summary>
     internal virtual bool TakesAttention => false;
+
+    /// <summary>Whether <see cref="ModelOptions.DropBlockRate"/> means something to this network.</summary>
+    internal virtual bool TakesDropBlock => false;
 
     /// <summary>Name and options that rebuild this network.</summary>
     public NetworkDescription Description
@@ -63,7 +74,8 @@ public abstract class Backbone : Module
     public Tensor ForwardHead(Tensor features, bool preLogits = false)
     {
         using var scope = Enter();
-        return OnForwardHead(features, preLogits);
+        var result = OnForwardHead(features, preLogits);
+        return preLogits ? result : Classified(result);
     }
 
     /// <summary>Puts a new classifier with fresh weights in place of the present one; the body stays.</summary>
@@ -72,7 +84,8 @@ public abstract class Backbone : Module
     public void ResetClassifier(int numClasses, GlobalPool? pool = null)
     {
         new ModelOptions { NumClasses = numClasses }.Validate();
-        OnResetClassifier(numClasses, pool);
+        OnResetClassifier(_head is null ? numClasses : 0, pool);
+        ResetHead(numClasses);
         NumClasses = numClasses;
         if (_description is { } description)
         {
@@ -95,7 +108,37 @@ public abstract class Backbone : Module
             _description = description with { Options = description.Options with { Reparameterised = true } };
     }
 
-    protected override Tensor OnForward(Tensor x) => OnForwardHead(OnForwardFeatures(x), preLogits: false);
+    protected override Tensor OnForward(Tensor x) => Classified(OnForwardHead(OnForwardFeatures(x), preLogits: false));
+
+    /// <summary>Puts a head behind a network that was built without a classifier.</summary>
+    /// <param name="name">As <see cref="ModelOptions.Head"/>.</param>
+    /// <param name="scale">As <see cref="ModelOptions.HeadScale"/>.</param>
+    /// <param name="classes">Number of classes, at least 1.</param>
+    /// <param name="side">Side of an image that the network takes.</param>
+    internal void AttachHead(string name, float? scale, int classes, int side)
+    {
+        var features = Forward(Tensor.Meta([1, side, side, InChans])).Shape;
+        if (features.Rank != 2)
+            throw new VertebraException($"head '{name}' needs one vector for each image, not {features}: choose a global pool");
+        _makeHead = count => MetricHead.Create(name, features[1], count, scale);
+        _head = Child(HeadName, _makeHead(classes));
+        NumClasses = classes;
+    }
+
+    private void ResetHead(int numClasses)
+    {
+        if (_head is null)
+            return;
+        if (numClasses > 0)
+        {
+            _head = Replace(HeadName, _makeHead!(numClasses));
+            return;
+        }
+        Remove(HeadName);
+        _head = null;
+    }
+
+    private Tensor Classified(Tensor features) => _head?.Forward(features) ?? features;
 
     protected abstract Tensor OnForwardFeatures(Tensor x);
 

@@ -14,6 +14,10 @@ internal static class DescriptionJson
             json.WriteNumber("drop_rate", options.DropRate);
         if (options.DropPathRate != 0)
             json.WriteNumber("drop_path_rate", options.DropPathRate);
+        if (options.DropBlockRate != 0)
+            json.WriteNumber("drop_block_rate", options.DropBlockRate);
+        if (options.DropBlockSkip)
+            json.WriteBoolean("drop_block_skip", true);
         if (options.OutputStride is { } stride)
             json.WriteNumber("output_stride", stride);
         if (options.ImgSize is { } side)
@@ -24,6 +28,12 @@ internal static class DescriptionJson
             json.WriteString("attn_layer", attention);
             json.WriteEndObject();
         }
+        if (options.Head is { } head)
+            json.WriteString("head", head);
+        if (options.HeadScale is { } scale)
+            json.WriteNumber("head_scale", scale);
+        if (options.WeightStandardise)
+            json.WriteBoolean("weight_standardise", true);
         if (options.BnEps is { } epsilon)
             json.WriteNumber("bn_eps", epsilon);
         if (options.Reparameterised)
@@ -109,9 +119,14 @@ internal static class DescriptionJson
             InChans = arguments.Integer("in_chans"),
             DropRate = arguments.Number("drop_rate") ?? 0,
             DropPathRate = arguments.Number("drop_path_rate") ?? 0,
+            DropBlockRate = arguments.Number("drop_block_rate") ?? 0,
+            DropBlockSkip = arguments.Flag("drop_block_skip") ?? false,
             OutputStride = arguments.Integer("output_stride"),
             ImgSize = arguments.Integer("img_size"),
             AttnLayer = arguments.Object("block_args")?.Text("attn_layer"),
+            Head = arguments.Text("head"),
+            HeadScale = arguments.Number("head_scale"),
+            WeightStandardise = arguments.Flag("weight_standardise") ?? false,
             BnEps = arguments.Number("bn_eps"),
             Reparameterised = arguments.Flag("inference_mode") ?? false,
         };

@@ -1,4 +1,5 @@
 using Vertebra.Nn;
+using Vertebra.Zoo.Layers;
 
 namespace Vertebra.Zoo;
 
@@ -57,14 +58,19 @@ public sealed class ModelInfo
     internal Backbone Build(ModelOptions options, PretrainedConfig config)
     {
         options.Validate();
+        var classes = options.NumClasses ?? config.NumClasses;
         var backbone = _build(options with
         {
-            NumClasses = options.NumClasses ?? config.NumClasses,
+            NumClasses = options.Head is null ? classes : 0,
             InChans = options.InChans ?? config.InputSize.Channels,
             ImgSize = options.ImgSize ?? config.InputSize.Height,
         });
+        if (options.Head is not null && classes > 0)
+            backbone.AttachHead(options.Head, options.HeadScale, classes, options.ImgSize ?? config.InputSize.Height);
         if (options.AttnLayer is not null && !backbone.TakesAttention)
             throw new VertebraException($"{Name} takes no attn_layer: only networks whose blocks are those of the resnet family do");
+        if (options.DropBlockRate > 0 && !backbone.TakesDropBlock)
+            throw new VertebraException($"{Name} takes no drop_block_rate: only networks whose blocks are those of the resnet family do");
         if (options.BnEps is { } epsilon)
         {
             foreach (var norm in backbone.NamedModules().Select(m => m.Module).OfType<BatchNorm2d>())
@@ -72,6 +78,8 @@ public sealed class ModelInfo
         }
         if (options.Reparameterised && backbone.Reparameterise() == 0)
             throw new VertebraException($"{Name} has no blocks with several branches, so it cannot be built re-parameterised");
+        if (options.WeightStandardise && WeightStandardisation.Apply(backbone) == 0)
+            throw new VertebraException($"{Name} has no convolutions left to standardise: weight_standardise does nothing");
         backbone.Description = new(config.Tag.Length == 0 ? Name : $"{Name}.{config.Tag}", options, config);
         return backbone;
     }

@@ -24,6 +24,15 @@ public sealed record ModelOptions
     /// <summary>Stochastic depth: probability in [0, 1) of skipping the last block while training; earlier blocks less, linearly.</summary>
     public float DropPathRate { get; init; }
 
+    /// <summary>
+    /// DropBlock: share in [0, 1) of the maps of the last two stages that is dropped in squares while training
+    /// (<see cref="Layers.DropBlock2d"/>). For networks of the resnet family.
+    /// </summary>
+    public float DropBlockRate { get; init; }
+
+    /// <summary>DropBlock on the shortcuts of those stages too.</summary>
+    public bool DropBlockSkip { get; init; }
+
     /// <summary>Input pixels per pixel of the last stage: 8, 16 or 32. Below 32 the later stages dilate their convolutions instead of striding.</summary>
     public int? OutputStride { get; init; }
 
@@ -42,6 +51,18 @@ public sealed record ModelOptions
     /// </summary>
     public string? AttnLayer { get; init; }
 
+    /// <summary>
+    /// A classifier that measures angles in place of the network's own: <c>cosine</c>, <c>grassmann</c> or <c>grassmannK</c>, with
+    /// subspaces of K dimensions (<see cref="MetricHead"/>); null: its own.
+    /// </summary>
+    public string? Head { get; init; }
+
+    /// <summary>What the cosines of <see cref="Head"/> are multiplied by; null: its default.</summary>
+    public float? HeadScale { get; init; }
+
+    /// <summary>Every convolution standardises its kernels (<see cref="WeightStandardisation"/>).</summary>
+    public bool WeightStandardise { get; init; }
+
     /// <summary>What batch norms add to the variance; null: what the design says. Some published weights were trained with another value.</summary>
     public float? BnEps { get; init; }
 
@@ -55,10 +76,15 @@ public sealed record ModelOptions
         InChans = InChans ?? others.InChans,
         DropRate = DropRate == 0 ? others.DropRate : DropRate,
         DropPathRate = DropPathRate == 0 ? others.DropPathRate : DropPathRate,
+        DropBlockRate = DropBlockRate == 0 ? others.DropBlockRate : DropBlockRate,
+        DropBlockSkip = DropBlockSkip || others.DropBlockSkip,
         OutputStride = OutputStride ?? others.OutputStride,
         ImgSize = ImgSize ?? others.ImgSize,
         GlobalPool = GlobalPool ?? others.GlobalPool,
         AttnLayer = AttnLayer ?? others.AttnLayer,
+        Head = Head ?? others.Head,
+        HeadScale = HeadScale ?? others.HeadScale,
+        WeightStandardise = WeightStandardise || others.WeightStandardise,
         BnEps = BnEps ?? others.BnEps,
         Reparameterised = Reparameterised || others.Reparameterised,
     };
@@ -71,9 +97,14 @@ public sealed record ModelOptions
         Check(InChans is null or (>= 1 and <= MostChannels), "in_chans", InChans, $"1 to {MostChannels}");
         Check(DropRate is >= 0 and < 1, "drop_rate", DropRate, "at least 0 and below 1");
         Check(DropPathRate is >= 0 and < 1, "drop_path_rate", DropPathRate, "at least 0 and below 1");
+        Check(DropBlockRate is >= 0 and < 1, "drop_block_rate", DropBlockRate, "at least 0 and below 1");
         Check(OutputStride is null or 8 or 16 or 32, "output_stride", OutputStride, "8, 16 or 32");
         if (AttnLayer is not null)
             AttentionSpec.Parse(AttnLayer);
+        if (Head is not null)
+            MetricHead.CheckName(Head);
+        Check(!WeightStandardise || !Reparameterised, "weight_standardise", WeightStandardise, "left out of a re-parameterised network");
+        Check(HeadScale is null or (> 0 and < 1e6f), "head_scale", HeadScale, "above 0");
         Check(BnEps is null or (> 0 and < 1), "bn_eps", BnEps, "between 0 and 1");
         Check(ImgSize is null or (>= 1 and <= LargestSide), "img_size", ImgSize, $"1 to {LargestSide}");
     }

@@ -43,11 +43,11 @@ public static class FineTuning
     /// <param name="factor">Factor on the rate that the classifier has in them.</param>
     public static IReadOnlyList<ParameterGroup> WithHeadRate(this IReadOnlyList<ParameterGroup> groups, Backbone network, double factor)
     {
-        var paths = network.Classifier.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        var paths = network.ClassifierPaths;
         var result = new List<ParameterGroup>();
         foreach (var group in groups)
         {
-            var parts = group.Parameters.ToLookup(p => Array.Exists(paths, path => p.Name == path || p.Name.StartsWith(path + ".", StringComparison.Ordinal)));
+            var parts = group.Parameters.ToLookup(p => paths.Any(path => p.Name == path || p.Name.StartsWith(path + ".", StringComparison.Ordinal)));
             result.AddRange(new[] { false, true }.Where(parts.Contains).Select(isHead => group with { Parameters = [.. parts[isHead]], RateScale = group.RateScale * (isHead ? factor : 1) }));
         }
         return result;

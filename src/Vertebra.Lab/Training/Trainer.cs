@@ -67,6 +67,7 @@ public sealed partial class Trainer
     private readonly BatchMixer? _mixer;
     private readonly ModelEma? _ema;
     private readonly SwaPhase? _swa;
+    private readonly DropBlockSchedule? _dropBlocks;
     private readonly TrainingClock _clock;
     private TrainingState _state = new();
     private EvaluationResult? _bestEvaluation;
@@ -89,6 +90,7 @@ public sealed partial class Trainer
         _normLoss = _options.NormLoss > 0 ? new(_network, _options.NormLoss) : null;
         _mixer = MixingOptions.Of(_options) is { } mixing ? new(mixing, setup.ClassCount, (ulong)_options.Seed) : null;
         _swa = _options.Swa ? new(_network, _options, _epochs) : null;
+        _dropBlocks = DropBlockSchedule.Of(_network, _options, (long)_epochs * UpdatesPerEpoch);
         _clock = new(_options);
     }
 
@@ -221,6 +223,7 @@ public sealed partial class Trainer
 
     private Tensor Forward(Batch batch)
     {
+        _dropBlocks?.MoveTo(_state.Updates);
         using var random = TrainingRandom.Begin((ulong)_options.Seed, ((long)_state.Epoch * Batches) + batch.Number);
         return _network.Forward(batch.Images);
     }

@@ -72,9 +72,15 @@ public sealed class TrainingOption
         Integer("Network", "num-classes", "size of the classifier (default: the data set's classes)", o => o.NumClasses, (o, v) => o.NumClasses = v),
         Integer("Network", "in-chans", "channels of the input image: 3 or 1 (default: the data set's)", o => o.InChans, (o, v) => o.InChans = v),
         Text("Network", "gp", "global pooling: avg, max, avgmax, catavgmax (default: the network's)", o => o.GlobalPool, (o, v) => o.GlobalPool = v),
+        Text("Network", "head", "a classifier that measures angles: cosine, or grassmannK, classes as subspaces of K dimensions (default: the network's)", o => o.Head, (o, v) => o.Head = v),
+        Number("Network", "head-scale", "factor on its cosines (default: 30, subspaces 25)", o => o.HeadScale, (o, v) => o.HeadScale = v),
+        Flag("Network", "weight-standardise", "every convolution standardises its kernels", o => o.WeightStandardise, (o, v) => o.WeightStandardise = v),
         Integer("Network", "output-stride", "input pixels per pixel of the last stage: 8, 16 or 32", o => o.OutputStride, (o, v) => o.OutputStride = v),
         Number("Network", "drop", "dropout probability before the classifier", o => o.Drop, (o, v) => o.Drop = v),
         Number("Network", "drop-path", "stochastic depth: probability of skipping the last block", o => o.DropPath, (o, v) => o.DropPath = v),
+        Number("Network", "drop-block", "DropBlock: share of the last two stages' maps dropped in squares (resnet family)", o => o.DropBlock, (o, v) => o.DropBlock = v),
+        Flag("Network", "drop-block-skip", "on their shortcuts too", o => o.DropBlockSkip, (o, v) => o.DropBlockSkip = v),
+        Text("Network", "drop-block-schedule", "constant, or linear: from 0 up to that share over the run", o => o.DropBlockSchedule, (o, v) => o.DropBlockSchedule = v),
 
         Integer("Images", "img-size", "side of the input image (default: the network's or data set's)", o => o.ImgSize, (o, v) => o.ImgSize = v),
         Numbers("Images", "mean", "mean of each channel of pixels in [0, 1]", o => o.Mean, (o, v) => o.Mean = v),
@@ -146,7 +152,7 @@ public sealed class TrainingOption
         Flag("Schedule", "one-cycle-momentum", "let the momentum (or first beta) run against the rate", o => o.OneCycleMomentum, (o, v) => o.OneCycleMomentum = v),
         Numbers("Schedule", "one-cycle-momenta", "momentum at the top rate and at the lowest", o => o.OneCycleMomenta, (o, v) => o.OneCycleMomenta = v),
 
-        Text("Loss", "loss", "ce, bce, jsd, focal, focal-sigmoid, asl, asl-multi-label, supcon or supcon-in", o => o.Loss, (o, v) => o.Loss = v),
+        Text("Loss", "loss", "ce, bce, jsd, focal, focal-sigmoid, asl, asl-multi-label, am-softmax, aam-softmax, supcon or supcon-in", o => o.Loss, (o, v) => o.Loss = v),
         Flag("Loss", "bce-loss", "binary cross-entropy: --loss bce", o => o.BceLoss, (o, v) => o.BceLoss = v),
         Flag("Loss", "bce-sum", "sum it over the classes of an image, not the mean", o => o.BceSum, (o, v) => o.BceSum = v),
         Number("Loss", "bce-target-thresh", "its targets above this are 1, the others 0 (default: as they are)", o => o.BceTargetThresh, (o, v) => o.BceTargetThresh = v),
@@ -158,6 +164,7 @@ public sealed class TrainingOption
         Number("Loss", "asl-gamma-pos", "focusing of present classes", o => o.AslGammaPos, (o, v) => o.AslGammaPos = v),
         Number("Loss", "asl-clip", "margin of asl-multi-label", o => o.AslClip, (o, v) => o.AslClip = v),
         Number("Loss", "supcon-temp", "temperature of the contrastive losses", o => o.SupconTemp, (o, v) => o.SupconTemp = v),
+        Number("Loss", "margin", "margin of am-softmax (default: 0.35) and aam-softmax (0.5, radians)", o => o.Margin, (o, v) => o.Margin = v),
         Texts("Loss", "class-weights", "weights of the classes: balanced, effective, or a number for each", o => o.ClassWeights, (o, v) => o.ClassWeights = v),
 
         Number("Mixing", "mixup", "alpha of mixup (0: off)", o => o.Mixup, (o, v) => o.Mixup = v),

@@ -47,11 +47,23 @@ public sealed class TrainingOptions
 
     public string? GlobalPool { get; set; }
 
+    public string? Head { get; set; }
+
+    public double? HeadScale { get; set; }
+
+    public bool WeightStandardise { get; set; }
+
     public int? OutputStride { get; set; }
 
     public double Drop { get; set; }
 
     public double DropPath { get; set; }
+
+    public double DropBlock { get; set; }
+
+    public bool DropBlockSkip { get; set; }
+
+    public string DropBlockSchedule { get; set; } = "constant";
 
     // ---------------------------------------------------------------- images
 
@@ -219,6 +231,8 @@ public sealed class TrainingOptions
 
     public double SupconTemp { get; set; } = 0.1;
 
+    public double? Margin { get; set; }
+
     public IReadOnlyList<string> ClassWeights { get; set; } = [];
 
     public double Mixup { get; set; }
@@ -360,6 +374,7 @@ public sealed class TrainingOptions
         Check(!SamOnlyNorm || Sam is not null, "sam-only-norm", SamOnlyNorm, "given together with --sam");
         Check(Smoothing is >= 0 and < 1, "smoothing", Smoothing, "at least 0 and below 1");
         Check(ModelEmaDecay is >= 0 and < 1, "model-ema-decay", ModelEmaDecay, "at least 0 and below 1");
+        Check(DropBlockSchedule is "constant" or "linear", "drop-block-schedule", DropBlockSchedule, "constant or linear");
         Check(SwaStart is null or >= 0, "swa-start", SwaStart, "an epoch, from 0");
         Check(SwaLr is null or (> 0 and < 1e6), "swa-lr", SwaLr, "above 0");
         Check(Swa || (SwaStart is null && SwaLr is null), "swa", Swa, "given together with --swa-start and --swa-lr");

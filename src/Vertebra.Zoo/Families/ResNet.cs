@@ -51,6 +51,8 @@ public sealed class ResNet : Backbone
 
     internal override bool TakesAttention { get; }
 
+    internal override bool TakesDropBlock => TakesAttention;
+
     protected override Tensor OnForwardFeatures(Tensor x)
     {
         x = _stemPool.Forward(_norm.Forward(_stem.Forward(x), _act));
@@ -113,7 +115,7 @@ public sealed class ResNet : Backbone
             var blocks = new Module[spec.Depths[stage]];
             for (var i = 0; i < blocks.Length; i++, index++)
             {
-                var place = new BlockPlace(stage, i, width, i == 0 ? step : 1, dilation, formerDilation, Widths.DropPathRate(options.DropPathRate, index, count));
+                var place = new BlockPlace(stage, i, width, i == 0 ? step : 1, dilation, formerDilation, Widths.DropPathRate(options.DropPathRate, index, count), DropBlocks.Of(options, stage));
                 blocks[i] = spec.MakeBlock?.Invoke(spec, place) ?? new ResidualBlock(spec, place);
                 (width, formerDilation) = ((blocks[i] as ResidualBlock)?.OutChannels ?? spec.OutChannels(stage), dilation);
             }
@@ -133,7 +135,25 @@ public sealed class ResNet : Backbone
 /// <param name="Dilation">Of the stage.</param>
 /// <param name="FirstDilation">Of the block's first 3x3 convolution: still the former stage's in a stage's first block.</param>
 /// <param name="DropPathRate">Stochastic depth.</param>
-internal readonly record struct BlockPlace(int Stage, int Index, int InChannels, int Stride, int Dilation, int FirstDilation, float DropPathRate);
+/// <param name="DropBlocks">DropBlock in the block.</param>
+internal readonly record struct BlockPlace(int Stage, int Index, int InChannels, int Stride, int Dilation, int FirstDilation, float DropPathRate, DropBlocks DropBlocks = default);
+
+/// <summary>DropBlock of a stage: timm's sizes, in the last two of four stages only.</summary>
+/// <param name="Rate">Share dropped, about; 0: none.</param>
+/// <param name="Size">Side of the squares.</param>
+/// <param name="GammaScale">Factor on their number.</param>
+/// <param name="OnSkip">On the shortcut too.</param>
+internal readonly record struct DropBlocks(float Rate, int Size, float GammaScale, bool OnSkip)
+{
+    public static DropBlocks Of(ModelOptions options, int stage) => stage switch
+    {
+        2 => new(options.DropBlockRate, 5, 0.25f, options.DropBlockSkip),
+        3 => new(options.DropBlockRate, 3, 1, options.DropBlockSkip),
+        _ => default,
+    };
+
+    public DropBlock2d Create() => new(Rate, Size, GammaScale);
+}
 
 /// <summary>Two 3x3 convolutions (basic) or 1x1, 3x3, 1x1 (bottleneck) beside a shortcut; activation after the sum.</summary>
 internal sealed class ResidualBlock : Module
@@ -146,6 +166,8 @@ internal sealed class ResidualBlock : Module
     private readonly Module? _attention;
     private readonly Module? _downsample;
     private readonly DropPath? _dropPath;
+    private readonly DropBlock2d? _dropBlock; // between the normaliser of the last convolution but one and its activation
+    private readonly DropBlock2d? _skipDropBlock;
 
     public ResidualBlock(ResNetSpec spec, BlockPlace place)
     {
@@ -181,6 +203,10 @@ internal sealed class ResidualBlock : Module
             Child("downsample", _downsample);
         if (place.DropPathRate > 0)
             _dropPath = Child("drop_path", new DropPath(place.DropPathRate));
+        if (place.DropBlocks.Rate > 0)
+            _dropBlock = Child("drop_block", place.DropBlocks.Create());
+        if (place.DropBlocks is { Rate: > 0, OnSkip: true })
+            _skipDropBlock = Child("drop_block_skip", place.DropBlocks.Create());
     }
 
     public int OutChannels { get; }
@@ -188,9 +214,13 @@ internal sealed class ResidualBlock : Module
     protected override Tensor OnForward(Tensor x)
     {
         var shortcut = _downsample?.Forward(x) ?? x;
+        shortcut = _skipDropBlock?.Forward(shortcut) ?? shortcut;
         for (var i = 0; i < _convs.Count - 1; i++)
         {
-            x = _norms[i].Forward(_convs[i].Forward(x), _acts[i]);
+            x = _convs[i].Forward(x);
+            x = IsTraining && _dropBlock is not null && i == _convs.Count - 2
+                ? _acts[i].Forward(_dropBlock.Forward(_norms[i].Forward(x)))
+                : _norms[i].Forward(x, _acts[i]);
             if (i == _blurred)
                 x = _blur!.Forward(x);
         }

@@ -32,6 +32,8 @@ internal sealed class FoldedKernel
         if (IsMeta)
             return this;
         var (scale, shift) = Affine(norm, conv.OutChannels);
+        if (conv.WeightForm is not null)
+            throw new VertebraException("a convolution that makes something of its weight cannot be folded: build the network without weight_standardise");
         var (weight, bias) = (conv.Weight.ToArray<float>(), conv.Bias?.ToArray<float>());
         var (inputs, height, width) = (conv.Weight.Shape[1], conv.Kernel.H, conv.Kernel.W);
         for (var o = 0; o < conv.OutChannels; o++)

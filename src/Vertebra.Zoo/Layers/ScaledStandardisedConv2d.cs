@@ -34,12 +34,7 @@ public sealed class ScaledStandardisedConv2d : Conv2d
     /// <summary>Added to the variance of a kernel.</summary>
     public float Epsilon { get; }
 
-    protected override Tensor OnForward(Tensor x)
-    {
-        var shape = Weight.Shape;
-        var standardised = Weight.Reshape([shape[0], (int)shape.CountBetween(1, 4)]).LayerNorm(null, null, Epsilon).Reshape(shape);
-        return Convolve(x, standardised * (_gain * _scale));
-    }
+    protected override Tensor OnForward(Tensor x) => Convolve(x, WeightStandardisation.Of(Weight, Epsilon) * (_gain * _scale));
 }
 
 /// <summary>An activation and a constant factor after it.</summary>

@@ -12,11 +12,30 @@ public sealed class StandardisedConv2d(
     /// <summary>Added to the variance of a kernel.</summary>
     public float Epsilon { get; } = epsilon;
 
-    protected override Tensor OnForward(Tensor x) => Convolve(x, Standardised());
+    protected override Tensor OnForward(Tensor x) => Convolve(x, WeightStandardisation.Of(Weight, Epsilon));
+}
 
-    private Tensor Standardised()
+/// <summary>Weight standardisation of convolutions that were not built for it.</summary>
+public static class WeightStandardisation
+{
+    /// <summary>
+    /// Lets every convolution of a network standardise its kernels, as <see cref="StandardisedConv2d"/> does. Left out are those that
+    /// do so already, classifiers, and kernels of one number, of which nothing would be left.
+    /// </summary>
+    /// <returns>How many convolutions standardise their kernels now.</returns>
+    public static int Apply(Module network)
     {
-        var shape = Weight.Shape;
-        return Weight.Reshape([shape[0], (int)shape.CountBetween(1, 4)]).LayerNorm(null, null, Epsilon).Reshape(shape);
+        var classifiers = (network as Backbone)?.ClassifierPaths ?? [];
+        var convolutions = network.NamedModules().Where(m => !classifiers.Contains(m.Path)).Select(m => m.Module).OfType<Conv2d>()
+            .Where(c => c is not (StandardisedConv2d or ScaledStandardisedConv2d) && c.Weight.Shape.CountBetween(1, 4) > 1).ToList();
+        convolutions.ForEach(c => c.WeightForm = weight => Of(weight));
+        return convolutions.Count;
+    }
+
+    /// <summary>A weight [out, ...] with mean 0 and variance 1 over each output channel's numbers.</summary>
+    internal static Tensor Of(Tensor weight, float epsilon = 1e-6f)
+    {
+        var shape = weight.Shape;
+        return weight.Reshape([shape[0], (int)shape.CountBetween(1, 4)]).LayerNorm(null, null, epsilon).Reshape(shape);
     }
 }

@@ -55,7 +55,7 @@ public static class NetworkFiles
         if (wanted.LabelNames.Count != (wanted.Options.NumClasses ?? wanted.Config.NumClasses))
             wanted = wanted with { LabelNames = [] };
         var network = wanted.Build();
-        var classifiers = network.Classifier.Split(',');
+        var classifiers = network.ClassifierPaths;
         foreach (var (_, module) in network.NamedModules().Where(m => classifiers.Contains(m.Path)))
             module.Initialise(seed: 0);
         return network;

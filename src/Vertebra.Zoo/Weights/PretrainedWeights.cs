@@ -35,7 +35,7 @@ public static class PretrainedWeights
             fitting[first] = AdaptInput(weight, network.InChans);
             notes.Add($"{first}: from {weight.Shape[1]} to {network.InChans} input channels");
         }
-        var prefixes = network.Classifier.Split(',').Select(p => $"{p}.").ToArray();
+        var prefixes = network.ClassifierPaths.Select(p => $"{p}.").ToArray();
         var isOther = state.Any(s => IsClassifier(s.Key) && !(own.TryGetValue(s.Key, out var same) && same.Shape == s.Value.Shape));
         // Weights without any classifier, for features alone.
         if (isOther || (own.Keys.Any(IsClassifier) && !state.Keys.Any(IsClassifier)))

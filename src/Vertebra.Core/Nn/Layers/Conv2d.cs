@@ -34,6 +34,9 @@ public class Conv2d : Module
 
     public Tensor? Bias { get; }
 
+    /// <summary>What is made of <see cref="Weight"/>, in the same shape, before it convolves; null: it is used as it is.</summary>
+    public Func<Tensor, Tensor>? WeightForm { get; set; }
+
     public Size2d Kernel { get; }
 
     public Size2d Stride { get; }
@@ -48,7 +51,7 @@ public class Conv2d : Module
 
     public int OutChannels => Weight.Shape[0];
 
-    protected override Tensor OnForward(Tensor x) => Convolve(x, Weight);
+    protected override Tensor OnForward(Tensor x) => Convolve(x, WeightForm?.Invoke(Weight) ?? Weight);
 
     /// <summary>The convolution with another weight of the same shape: for layers that derive it from <see cref="Weight"/>.</summary>
     protected Tensor Convolve(Tensor x, Tensor weight) =>

@@ -46,8 +46,8 @@ public static class ClassWeights
         TrainingOptions.Check(
             given is [] or ["balanced"] or ["effective"] || given.All(w => Parse(w) >= 0), "class-weights", string.Join(' ', given), "balanced, effective, or a number for each class, at least 0");
         TrainingOptions.Check(
-            given.Count == 0 || TrainingLosses.NameOf(options) is "ce" or "bce" or "jsd" or "focal", "class-weights", string.Join(' ', given),
-            "left out with this loss: ce, bce, jsd and focal take class weights");
+            given.Count == 0 || TrainingLosses.NameOf(options) is "ce" or "bce" or "jsd" or "focal" or "am-softmax" or "aam-softmax", "class-weights", string.Join(' ', given),
+            "left out with this loss: ce, bce, jsd, focal and the margin losses take class weights");
     }
 
     private static float Parse(string text) =>

@@ -1,5 +1,7 @@
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Mixing;
 using Vertebra.Ops;
+using Vertebra.Zoo.Layers;
 
 namespace Vertebra.Lab.Training.Losses;
 
@@ -20,6 +22,8 @@ public static class TrainingLosses
         ["focal-sigmoid"] = (o, _) => OfTargets(o.Smoothing, (logits, targets) => ClassificationLosses.FocalSigmoid(logits, targets, o.FocalGamma, o.FocalAlpha)),
         ["asl"] = (o, _) => OfTargets(0, (logits, targets) => ClassificationLosses.AsymmetricSingleLabel(logits, targets, o.AslGammaNeg, o.AslGammaPos, o.Smoothing)),
         ["asl-multi-label"] = (o, _) => OfTargets(0, (logits, targets) => ClassificationLosses.AsymmetricMultiLabel(logits, targets, o.AslGammaNeg, o.AslGammaPos, o.AslClip)),
+        ["am-softmax"] = (o, w) => Margin(o, w, MarginKind.AdditiveCosine, o.Margin ?? 0.35),
+        ["aam-softmax"] = (o, w) => Margin(o, w, MarginKind.AdditiveAngle, o.Margin ?? 0.5),
         ["supcon"] = (o, _) => Contrastive(o.SupconTemp, ContrastiveForm.Out),
         ["supcon-in"] = (o, _) => Contrastive(o.SupconTemp, ContrastiveForm.In),
     };
@@ -52,6 +56,13 @@ public static class TrainingLosses
     private static TrainingLoss OfTargets(double smoothing, Func<Tensor, Tensor, Tensor> loss) =>
         new((logits, batch) => loss(logits, Targets.Smoothed(batch, logits.Shape[1], smoothing)));
 
+    // The cosine head has multiplied its cosines already.
+    private static TrainingLoss Margin(TrainingOptions options, Tensor? classWeights, MarginKind kind, double margin)
+    {
+        var scale = (float)(options.HeadScale ?? CosineHead.DefaultScale);
+        return new((logits, batch) => (Margins.Apply(logits / scale, batch.Labels, kind, margin) * scale).CrossEntropy(batch.Labels, (float)options.Smoothing, classWeights));
+    }
+
     private static TrainingLoss Contrastive(double temperature, ContrastiveForm form) =>
         new((logits, batch) => ContrastiveLosses.Supervised(logits, batch.Labels, temperature, form));
 
@@ -71,6 +82,10 @@ public static class TrainingLosses
         TrainingOptions.Check(options.AslGammaPos is >= 0 and <= 100, "asl-gamma-pos", options.AslGammaPos, "0 to 100");
         TrainingOptions.Check(options.AslClip is >= 0 and < 1, "asl-clip", options.AslClip, "at least 0 and below 1");
         TrainingOptions.Check(options.SupconTemp is > 0 and <= 1000, "supcon-temp", options.SupconTemp, "above 0");
+        TrainingOptions.Check(options.Margin is null or (>= 0 and < 1.5), "margin", options.Margin, "at least 0 and below 1.5");
+        var hasMargin = NameOf(options) is "am-softmax" or "aam-softmax";
+        TrainingOptions.Check(!hasMargin || options.Head == "cosine", "head", options.Head ?? "left out", "cosine with a margin loss");
+        TrainingOptions.Check(!hasMargin || MixingOptions.Of(options) is null, "mixup", options.Mixup, "0, like --cutmix, with a margin loss, which needs one class an image");
         ClassWeights.Validate(options);
     }
 }

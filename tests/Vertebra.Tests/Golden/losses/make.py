@@ -89,10 +89,10 @@ def contrastive(x, inside, temperature):
 
 
 def margin(x, angular, amount, scale):
-    """x: cosines times 4, so that the same numbers serve."""
+    """x: cosines times the scale."""
     total = 0
     for i in range(N):
-        cosines = list(x[i] / 4)
+        cosines = list(x[i] / scale)
         y = int(LABELS[i])
         if not angular:
             cosines[y] = cosines[y] - amount
@@ -124,8 +124,8 @@ CASES = {
     "jsd": lambda x: jensen_shannon(x, 3, 0.1, 12),
     "supcon": lambda x: contrastive(x, False, 0.1),
     "supcon-in": lambda x: contrastive(x, True, 0.1),
-    "am": lambda x: margin(x, False, 0.35, 30.0),
-    "aam": lambda x: margin(x, True, 0.5, 30.0),
+    "am-softmax": lambda x: margin(x * 7.5, False, 0.35, 30.0),
+    "aam-softmax": lambda x: margin(x * 7.5, True, 0.5, 30.0),
 }
 
 

@@ -1,9 +1,9 @@
+using Vertebra.Autograd;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Training;
 using Vertebra.Lab.Training.Losses;
 using Vertebra.Nn;
 using Vertebra.Ops;
-using Vertebra.Tests.Lab.Training;
 using Vertebra.Zoo;
 
 namespace Vertebra.Tests.Lab.Training.Averaging;
