@@ -6,7 +6,7 @@ namespace Vertebra.Zoo.Layers;
 /// While training, sets whole squares of each channel of a map [N, H, W, C] to zero and scales the rest up, so that neighbours do
 /// not give away what was dropped (Ghiasi, Lin and Le, "DropBlock: a regularization method for convolutional networks", NeurIPS
 /// 2018); in evaluation returns its input. Squares lie wholly inside the map; the scale is one number for the batch. Rate of
-/// squares, valid places and scale are timm's.
+/// squares, valid places and scale are timm's. A trace does not keep it: a graph trains without.
 /// </summary>
 /// <param name="probability">Share of the map that is dropped, about.</param>
 /// <param name="blockSize">Side of a square; at most the map's is taken.</param>
