@@ -15,6 +15,7 @@ public sealed partial class Trainer
         _tested = settings;
         var test = new RangeTest(settings);
         _network.Train();
+        _objective.Companion?.Train();
         _clock.BeginEpoch();
         for (_state.Epoch = 0; !test.IsComplete; _state.Epoch++)
         {

@@ -32,6 +32,9 @@ public sealed record TrainerSetup
     /// <summary>Text of <c>config.json</c>, the network's description; null leaves it out.</summary>
     public string? Config { get; init; }
 
+    /// <summary>Makes what is minimised of the options' loss; null: that loss of the network's answer.</summary>
+    public Func<ITrainingLoss, ITrainingObjective>? Objective { get; init; }
+
     public ITrainingProgress Progress { get; init; } = NoProgress.Instance;
 }
 
@@ -62,7 +65,7 @@ public sealed partial class Trainer
     private readonly List<Batch> _accumulated = [];
     private readonly RateControl _rates;
     private readonly int _epochs;
-    private readonly ITrainingLoss _loss;
+    private readonly ITrainingObjective _objective;
     private readonly NormLoss? _normLoss;
     private readonly BatchMixer? _mixer;
     private readonly ModelEma? _ema;
@@ -79,14 +82,15 @@ public sealed partial class Trainer
         _setup = setup;
         _options = setup.Options.WithEffectiveValues();
         _network = setup.Network;
-        _optimizer = Optimizers.Create(Groups(), _options);
+        var loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
+        _objective = setup.Objective?.Invoke(loss) ?? new LabelObjective(loss);
+        _optimizer = Optimizers.Create([.. Groups(), .. CompanionGroups()], _options);
         _optimizer.Note = setup.Progress.Note;
         _gradients = new(_options, _optimizer);
         _sharpness = _options.Sam is null ? null : new(_network, _options.SamRho!.Value, _options.Sam == "asam", _options.SamEta, _options.SamOnlyNorm);
         _rates = new(_options, UpdatesPerEpoch);
         _epochs = _options.TotalEpochs(UpdatesPerEpoch);
         _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
-        _loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
         _normLoss = _options.NormLoss > 0 ? new(_network, _options.NormLoss) : null;
         _mixer = MixingOptions.Of(_options) is { } mixing ? new(mixing, setup.ClassCount, (ulong)_options.Seed) : null;
         _swa = _options.Swa ? new(_network, _options, _epochs) : null;
@@ -100,6 +104,10 @@ public sealed partial class Trainer
         (var factor, Backbone backbone) => GroupsByLayer().WithHeadRate(backbone, factor),
         _ => throw new VertebraException("--head-lr-mult needs a network of the zoo, which knows its classifier"),
     };
+
+    private IEnumerable<ParameterGroup> CompanionGroups() =>
+        _objective.Companion is not { } companion ? []
+        : ParameterGroup.Of(companion, _options.WeightDecay).Select(g => g with { Parameters = [.. g.Parameters.Select(p => p with { Name = $"companion.{p.Name}" })] });
 
     private IReadOnlyList<ParameterGroup> GroupsByLayer() => (_options.LayerDecay, _network) switch
     {
@@ -139,7 +147,7 @@ public sealed partial class Trainer
     {
         if (File.Exists(_setup.Folder.State))
         {
-            _state = TrainingState.Load(_setup.Folder.State, _network, _ema, _swa?.Average, _optimizer);
+            _state = TrainingState.Load(_setup.Folder.State, _network, _objective.Companion, _ema, _swa?.Average, _optimizer);
             if (_state.BatchesPerEpoch != Batches)
                 throw new VertebraException($"the run had {_state.BatchesPerEpoch} batches an epoch, and now there are {Batches}: go on with the same images and batch size");
             AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
@@ -160,7 +168,7 @@ public sealed partial class Trainer
         if (!double.IsFinite(norm))
             throw Diverged($"the norm of the weights is {norm}", _state.NextBatch);
         _state.TotalSeconds += _clock.TakeElapsed();
-        _state.Save(_setup.Folder.State, _network, _ema, _swa?.Average, _optimizer);
+        _state.Save(_setup.Folder.State, _network, _objective.Companion, _ema, _swa?.Average, _optimizer);
     }
 
     // ---------------------------------------------------------------- training
@@ -170,6 +178,7 @@ public sealed partial class Trainer
     private bool TrainEpoch(CancellationToken cancellation)
     {
         _network.Train();
+        _objective.Companion?.Train();
         _clock.BeginEpoch();
         var accumulated = 0;
         foreach (var loaded in _setup.Training.Epoch(_state.Epoch, _state.NextBatch, CancellationToken.None))
@@ -211,8 +220,7 @@ public sealed partial class Trainer
     /// <summary>Adds a batch's gradients to those that there are.</summary>
     private (Tensor Logits, double Loss) Differentiate(Batch batch)
     {
-        var logits = Forward(batch);
-        var loss = _loss.Compute(logits, batch);
+        var (logits, loss) = Forward(batch);
         var value = loss.ToScalar();
         if (!float.IsFinite(value))
             throw Diverged($"the loss is {value}", batch.Number);
@@ -221,11 +229,11 @@ public sealed partial class Trainer
         return (logits, value);
     }
 
-    private Tensor Forward(Batch batch)
+    private (Tensor Logits, Tensor Loss) Forward(Batch batch)
     {
         _dropBlocks?.MoveTo(_state.Updates);
         using var random = TrainingRandom.Begin((ulong)_options.Seed, ((long)_state.Epoch * Batches) + batch.Number);
-        return _network.Forward(batch.Images);
+        return _objective.Compute(_network, batch);
     }
 
     private void Update(int batches)

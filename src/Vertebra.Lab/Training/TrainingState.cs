@@ -47,10 +47,11 @@ internal sealed class TrainingState
     public List<EpochRow> Rows { get; private set; } = [];
 
     /// <summary>Writes everything, atomically.</summary>
-    public void Save(string path, Module network, ModelEma? ema, StochasticWeightAverage? swa, Optimizer optimizer)
+    public void Save(string path, Module network, Module? companion, ModelEma? ema, StochasticWeightAverage? swa, Optimizer optimizer)
     {
         var tensors = network.State().Select(e => ($"model/{e.Name}", e.Tensor))
             .Concat(optimizer.State().Select(e => ($"optimizer/{e.Name}", e.Tensor)))
+            .Concat(companion?.State().Select(e => ($"companion/{e.Name}", e.Tensor)) ?? [])
             .Concat(ema?.State().Select(e => ($"ema/{e.Name}", e.Tensor)) ?? [])
             .Concat(swa?.State().Select(e => ($"swa/{e.Name}", e.Tensor)) ?? []);
         Safetensors.Write(path, tensors, new Dictionary<string, string>
@@ -73,10 +74,10 @@ internal sealed class TrainingState
         });
     }
 
-    /// <summary>Reads a state into a network, its average and its optimiser.</summary>
+    /// <summary>Reads a state into a network, what is learned beside it, its averages and its optimiser.</summary>
     /// <exception cref="FileFormatException">The file is no training state.</exception>
     /// <exception cref="VertebraException">It belongs to another network, optimiser or weight average.</exception>
-    public static TrainingState Load(string path, Module network, ModelEma? ema, StochasticWeightAverage? swa, Optimizer optimizer)
+    public static TrainingState Load(string path, Module network, Module? companion, ModelEma? ema, StochasticWeightAverage? swa, Optimizer optimizer)
     {
         var file = Safetensors.Read(path);
         if (file.Metadata.GetValueOrDefault("format") != Format)
@@ -108,6 +109,7 @@ internal sealed class TrainingState
         swa?.Load(Part(file, "swa/"));
         if (swa is not null)
             swa.Count = Whole("swa_count");
+        companion?.Load(Part(file, "companion/"), path);
         network.Load(Part(file, "model/"), path);
         return state;
     }
