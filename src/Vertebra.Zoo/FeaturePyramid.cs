@@ -54,12 +54,8 @@ public sealed class FeaturePyramid
         var outputs = cut.Outputs.ToArray();
         for (var i = 0; i < outputs.Length; i++)
         {
-            if (Levels[i].PrefixTokens is not { } prefix)
-                continue;
-            var (tokens, reduction) = (outputs[i].Shape, Levels[i].Reduction);
-            if (prefix > 0)
-                outputs[i] = Append(nodes, new Slice(1, prefix, int.MaxValue, 1), outputs[i], $"level{i}.tokens");
-            outputs[i] = Append(nodes, new Reshape([tokens[0], images[1] / reduction, images[2] / reduction, tokens[2]]), outputs[i], $"level{i}");
+            foreach (var op in Levels[i].MapOps(outputs[i].Shape, images))
+                outputs[i] = Append(nodes, op, outputs[i], op is Slice ? $"level{i}.tokens" : $"level{i}");
         }
         return new(cut.Inputs, nodes, outputs, cut.ModuleOutputs);
     }
