@@ -1,4 +1,5 @@
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Distillation;
 using Vertebra.Lab.Training.Losses;
 using Vertebra.Lab.Training.Mixing;
 
@@ -9,7 +10,7 @@ namespace Vertebra.Lab.Training;
 /// <see cref="TrainingOption.All"/> lists them for the command line and for <c>args.yaml</c>. A null means "not given": the
 /// value then follows from others (<see cref="WithEffectiveValues"/>) or from the network and the data set.
 /// </summary>
-public sealed class TrainingOptions
+public sealed partial class TrainingOptions
 {
     // ---------------------------------------------------------------- data
 
@@ -317,6 +318,7 @@ public sealed class TrainingOptions
         result.WarmupEpochs ??= Sched == "one-cycle" ? 0 : Math.Min(5, Epochs / 20.0);
         result.SamRho ??= Sam switch { "sam" => 0.05, "asam" => 0.5, _ => null };
         result.ValidationBatchSize ??= BatchSize;
+        DistillationWeights.FillIn(result);
         return result;
     }
 
@@ -383,6 +385,7 @@ public sealed class TrainingOptions
         AugmentationOptions.Validate(this);
         TrainingLosses.Validate(this);
         MixingOptions.Validate(this);
+        DistillationWeights.Validate(this);
         Check(Scale.Count == 2 && Ratio.Count == 2, "scale", string.Join(' ', Scale), "two numbers, as must be --ratio");
         Check(LogInterval >= 1, "log-interval", LogInterval, "at least 1");
         Check(ValInterval >= 1, "val-interval", ValInterval, "at least 1");

@@ -1,0 +1,56 @@
+using Vertebra.Lab.Training.Mixing;
+
+namespace Vertebra.Lab.Training.Distillation;
+
+/// <summary>Weights of labels and teachers, and whether the options about them go together.</summary>
+internal static class DistillationWeights
+{
+    /// <summary>
+    /// Writes out what follows from others, as timm's <c>train.py</c> does it: weights of the terms that are not given are those of their
+    /// methods, or what the labels' given weight leaves of 1. Nothing without a teacher.
+    /// </summary>
+    public static void FillIn(TrainingOptions options)
+    {
+        if (!options.HasTeacher)
+            return;
+        // Faghri et al. 2023 train on stored answers alone, at temperature 1.
+        options.KdTemperature ??= options.Reinforced is null ? 4 : 1;
+        if (options.Reinforced is not null)
+            options.TaskLossWeight ??= 0;
+        options.DistillLossWeight ??= options.TaskLossWeight is { } task
+            ? [.. options.Distill.Select(_ => Math.Max(0, 1 - task))]
+            : [.. options.Distill.Select(n => DistillationTerms.Find(n).Weight)];
+        options.TaskLossWeight ??= DistillationTerms.Find(options.Distill[0]).TaskWeight;
+    }
+
+    /// <summary>Checks the options' ranges.</summary>
+    /// <exception cref="VertebraException">A value is out of range; the message names the flag and the range.</exception>
+    public static void Validate(TrainingOptions options)
+    {
+        var names = string.Join(' ', options.Distill);
+        TrainingOptions.Check(options.Distill.Count > 0 && options.Distill.All(DistillationTerms.Names.Contains), "distill", names, $"one or more of {string.Join(", ", DistillationTerms.Names)}");
+        TrainingOptions.Check(options.Distill.Distinct().Count() == options.Distill.Count, "distill", names, "each name once");
+        TrainingOptions.Check(options.KdTemperature is null or (> 0 and <= 1000), "kd-temperature", options.KdTemperature, "above 0 and at most 1000");
+        TrainingOptions.Check(options.TaskLossWeight is null or (>= 0 and < 1e6), "task-loss-weight", options.TaskLossWeight, "at least 0");
+        var weights = options.DistillLossWeight;
+        TrainingOptions.Check(
+            weights is null || (weights.Count == options.Distill.Count && weights.All(w => w is >= 0 and < 1e6)),
+            "distill-loss-weight", string.Join(' ', weights ?? []), $"{options.Distill.Count} numbers, at least 0, one for each of --distill");
+        TrainingOptions.Check(options.KdTokenDistillType is "hard" or "soft", "kd-token-distill-type", options.KdTokenDistillType, "hard or soft");
+        TrainingOptions.Check(options.Teacher is null || options.Reinforced is null, "teacher", options.Teacher, "left out with --reinforced, which has the teachers' answers");
+        TrainingOptions.Check(options.Unlabeled is null || options.Teacher is not null, "unlabeled", options.Unlabeled, "given together with --teacher, from which alone such images are learned");
+        TrainingOptions.Check(options.Unlabeled is null || options.Sampler == "random", "sampler", options.Sampler, "random with --unlabeled, whose images have no class");
+        if (options.Reinforced is not null)
+            ValidateReinforced(options);
+    }
+
+    // Answers were stored for single images that are varied as the file says.
+    private static void ValidateReinforced(TrainingOptions options)
+    {
+        TrainingOptions.Check(MixingOptions.Of(options) is null, "mixup", options.Mixup, "0, like --cutmix, with --reinforced: teachers have answered for whole images");
+        TrainingOptions.Check(options.AugRepeats <= 1, "aug-repeats", options.AugRepeats, "0 with --reinforced");
+        TrainingOptions.Check(options.AugSplits == 0, "aug-splits", options.AugSplits, "0 with --reinforced");
+        var foreign = options.Distill.FirstOrDefault(n => DistillationTerms.Find(n).NeedsNetworks);
+        TrainingOptions.Check(foreign is null, "distill", foreign, "a method that needs the teachers' answers only, with --reinforced");
+    }
+}
