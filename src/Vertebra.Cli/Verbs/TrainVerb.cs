@@ -8,25 +8,32 @@ namespace Vertebra.Cli.Verbs;
 /// <summary><c>vertebra train</c>: a folder of labelled images in, a trained and checked network out.</summary>
 internal static class TrainVerb
 {
-    public static Command Create()
+    public static Command Create() => Create("train",
+        """
+        Train a network. Without --dataset it learns generated shapes, so that a first run needs no data:
+          vertebra train --model resnet20_cifar --epochs 5
+        On your own images, one sub-folder per class, below train/ and val/ or with --val-split:
+          vertebra train --model resnet50 --dataset folder --data-dir DIR --val-split 0.1
+        By a published recipe, with less to do:
+          vertebra train --model resnet50 --recipe rsb-a3 --batch-size 64 --dataset folder --data-dir DIR
+        Ctrl-C stops at the next update and saves; --resume RUN goes on with the same bits.
+        """, FlagOf, _ => { });
+
+    /// <summary>A verb that trains.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="description">Its help.</param>
+    /// <param name="flagOf">The flag of an option.</param>
+    /// <param name="check">Refuses options that the verb does not take.</param>
+    internal static Command Create(string name, string description, Func<TrainingOption, Option> flagOf, Action<TrainingOptions> check)
     {
-        var flags = TrainingOption.All.ToDictionary(o => o, FlagOf);
+        var flags = TrainingOption.All.ToDictionary(o => o, flagOf);
         var resume = new Option<string?>("--resume") { Description = "go on with the run in this folder; its own options hold" };
         var config = new Option<string?>("--config", "-c") { Description = "read options from this YAML file (a run's args.yaml); flags override it" };
         var show = new Option<bool>("--show-recipe") { Description = "print what differs from the defaults, recipe, file and flags together, and stop; it can be a recipe itself" };
-        var command = new Command("train",
-            """
-            Train a network. Without --dataset it learns generated shapes, so that a first run needs no data:
-              vertebra train --model resnet20_cifar --epochs 5
-            On your own images, one sub-folder per class, below train/ and val/ or with --val-split:
-              vertebra train --model resnet50 --dataset folder --data-dir DIR --val-split 0.1
-            By a published recipe, with less to do:
-              vertebra train --model resnet50 --recipe rsb-a3 --batch-size 64 --dataset folder --data-dir DIR
-            Ctrl-C stops at the next update and saves; --resume RUN goes on with the same bits.
-            """) { resume, config, show };
+        var command = new Command(name, description) { resume, config, show };
         foreach (var flag in flags.Values)
             command.Options.Add(flag);
-        command.SetAction(parsed => Host.Interruptible(stop => Run(parsed, flags, parsed.GetValue(resume), parsed.GetValue(config), parsed.GetValue(show), stop)));
+        command.SetAction(parsed => Host.Interruptible(stop => Run(parsed, flags, parsed.GetValue(resume), parsed.GetValue(config), parsed.GetValue(show), check, stop)));
         return command;
     }
 
@@ -68,12 +75,14 @@ internal static class TrainVerb
         return value is null || option.Description.Contains("(default", StringComparison.Ordinal) ? option.Description : $"{option.Description} (default: {string.Join(' ', value)})";
     }
 
-    private static int Run(ParseResult parsed, Dictionary<TrainingOption, Option> flags, string? resume, string? config, bool shows, CancellationToken stop)
+    private static int Run(ParseResult parsed, Dictionary<TrainingOption, Option> flags, string? resume, string? config, bool shows, Action<TrainingOptions> check, CancellationToken stop)
     {
         var isGiven = flags.Any(f => f.Key.Name is not ("threads" or "log-interval") && parsed.GetResult(f.Value) is { Implicit: false });
         if (resume is not null && (isGiven || config is not null || shows))
             throw new VertebraException("--resume takes the run's own options; only --threads and --log-interval may be given with it");
         var options = OptionsOf(parsed, flags, config);
+        if (resume is null)
+            check(options);
         if (shows)
         {
             options.Validate();

@@ -8,6 +8,8 @@ internal static class VerbList
     public static IEnumerable<Command> All() =>
     [
         TrainVerb.Create(),
+        DistillVerb.Create(),
+        ReinforceVerb.Create(),
         LearningRateVerb.Create(),
         CompareVerb.Create(),
         AverageVerb.Create(),

@@ -62,7 +62,7 @@ internal sealed class BatchJob
         if (indices.Length == 0)
             return null;
         var labels = Enumerable.Repeat(Array.ConvertAll(indices, _maker.Label), _maker.Views).SelectMany(l => l).ToArray();
-        return new(_number, images, Tensor.From(labels, [labels.Length]), indices, wait) { Splits = _maker.Views };
+        return new(_number, images, Tensor.From(labels, [labels.Length]), indices, wait) { Splits = _maker.Views, Epoch = _epoch };
     }
 
     private SampleViews ViewsOf(Tensor images, int place, int samples) => new(images.AsSpan<float>(), place, samples, _maker.InputLength);

@@ -41,12 +41,15 @@ public sealed class BatchLoader
     /// <summary>Images that could not be read so far: each counts once, however often it was tried.</summary>
     public int BrokenCount => _maker.BrokenCount;
 
-    /// <summary>How many images each of <paramref name="classCount"/> classes has.</summary>
+    /// <summary>How many images each of <paramref name="classCount"/> classes has; those without a label are not counted.</summary>
     public long[] LabelCounts(int classCount)
     {
         var counts = new long[classCount];
         for (var i = 0; i < _dataset.Count; i++)
-            counts[_dataset.Label(i)]++;
+        {
+            if (_dataset.Label(i) is not PooledDataset.NoLabel and var label)
+                counts[label]++;
+        }
         return counts;
     }
 

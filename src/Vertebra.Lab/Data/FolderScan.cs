@@ -74,7 +74,8 @@ internal static class FolderScan
         }
     }
 
-    private static List<string> ImagesBelow(string folder)
+    /// <summary>All images of a folder, at any depth, sorted by path.</summary>
+    public static List<string> ImagesBelow(string folder)
     {
         try
         {

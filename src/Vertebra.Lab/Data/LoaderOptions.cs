@@ -34,6 +34,9 @@ public sealed record LoaderOptions
     /// <summary>Seed of order, crops and flips.</summary>
     public ulong Seed { get; init; } = 42;
 
+    /// <summary>Gives the random numbers that vary an image in an epoch (epoch, image), in place of those that its place in the epoch has. Null: those.</summary>
+    public Func<int, int, SampleRandom>? Draw { get; init; }
+
     public BrokenImages Broken { get; init; }
 
     /// <summary>

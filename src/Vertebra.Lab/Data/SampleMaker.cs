@@ -34,7 +34,7 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
         for (var step = 0; step < order.Length; step++)
         {
             var index = order[(int)(((long)position + step) % order.Length)];
-            if (TryMake(index, random, views))
+            if (TryMake(index, options.Draw?.Invoke(epoch, index) ?? random, views))
                 return index;
             if (options.Broken == BrokenImages.LeaveOut)
                 return -1;

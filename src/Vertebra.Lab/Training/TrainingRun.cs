@@ -1,6 +1,8 @@
 using Vertebra.Graphs;
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Distillation;
 using Vertebra.Lab.Training.Logging;
+using Vertebra.Lab.Training.Losses;
 using Vertebra.Nn;
 using Vertebra.Zoo;
 using Vertebra.Zoo.Weights;
@@ -15,19 +17,26 @@ public sealed class TrainingRun
 {
     private readonly BatchLoader _training;
     private readonly BatchLoader _validation;
+    private readonly ReinforcedFile? _reinforced;
+    private readonly Func<ITrainingLoss, ITrainingObjective>? _objective;
 
     private TrainingRun(TrainingOptions options, RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
     {
-        (Options, IsResumed) = (options, folder is not null);
+        _reinforced = options.Reinforced is { } file ? ReinforcedFile.Open(file) : null;
+        (Options, IsResumed) = (options = _reinforced?.ImposeOn(options) ?? options, folder is not null);
         // Before any data is made or read.
         var (weights, description) = FindNetwork(folder, note, progress, cancellation);
         var dataOptions = new DatasetOptions { ValidationShare = options.ValSplit, Seed = (ulong)options.Seed, Progress = progress, Cancellation = cancellation };
         var directory = options.DataDir ?? (options.Dataset == "shapes" ? "data" : throw new VertebraException($"--dataset {options.Dataset} needs --data-dir, the place of its files"));
         TrainingData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Train, dataOptions);
+        if (options.Unlabeled is { } unlabelled)
+            TrainingData = new PooledDataset(TrainingData, UnlabelledImages.Open(unlabelled, options.Dataset));
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
+        var teaching = options.HasTeacher ? FindTeachers(note, progress, cancellation) : null;
+        _objective = teaching is null ? null : Teaching.ObjectiveOf(options, Network, teaching);
         _training = new(TrainingData, new(Preprocessing, AugmentationOptions.Of(options, TrainingData.Kind, Preprocessing)),
-            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Sampling = options.Sampling, Workers = options.Workers, Warn = note });
+            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Sampling = options.Sampling, Workers = options.Workers, Warn = note, Draw = (teaching as StoredAnswers)?.Draw });
         _validation = new(ValidationData, new(Preprocessing),
             LoaderOptions.ForEvaluation(options.ValidationBatchSize ?? options.BatchSize) with { Workers = options.Workers, Warn = note });
         // Last, so that a wrong option or missing data leave no folder behind.
@@ -101,6 +110,7 @@ public sealed class TrainingRun
         Options = Options,
         Folder = Folder,
         Config = Description.ToJson(),
+        Objective = _objective,
         Progress = progress,
     };
 
@@ -120,12 +130,7 @@ public sealed class TrainingRun
             throw new VertebraException("--pretrained and --initial-checkpoint both say which weights to start from: give one of them");
         if (folder is not null && isSource)
             return (null, NetworkFiles.ReadDescription(folder.Config));
-        var settings = HubSettings.FromEnvironment();
-        var hub = new WeightHub(settings with { Offline = settings.Offline || Options.Offline })
-        {
-            Note = note,
-            Progress = p => progress?.Invoke(p.Done, p.Total ?? 0, p.What),
-        };
+        var hub = Hub(note, progress);
         if (folder is null && (Options.Pretrained || isSource))
             return Pretrained.Find(Options.Model, hub, cancellation);
         var description = Options.Pretrained ? Pretrained.Published(Options.Model) : new(Options.Model, new(), Models.Find(Options.Model).Config);
@@ -135,12 +140,34 @@ public sealed class TrainingRun
         return (weights, NetworkFiles.DescriptionOf(weights) is { } given ? description with { Config = given.Config } : description);
     }
 
+    private WeightHub Hub(Action<string> note, Action<long, long, string>? progress)
+    {
+        var settings = HubSettings.FromEnvironment();
+        return new(settings with { Offline = settings.Offline || Options.Offline })
+        {
+            Note = note,
+            Progress = p => progress?.Invoke(p.Done, p.Total ?? 0, p.What),
+        };
+    }
+
+    private ITeaching FindTeachers(Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
+    {
+        if (_reinforced is null)
+        {
+            var networks = TeacherNetwork.Load(Options.Teacher!, TrainingData.ClassNames, Hub(note, progress), note, cancellation);
+            return new LiveTeachers([.. networks.Select(t => t.For(Preprocessing, Network.NumClasses))]);
+        }
+        _reinforced.Require(TrainingData, Network.NumClasses);
+        note($"{_reinforced.Identity}; images are prepared and varied as they were for these answers");
+        return new StoredAnswers(_reinforced, (ulong)Options.Seed);
+    }
+
     private (Backbone Network, Preprocessing Preprocessing) BuildNetwork(string? weights, NetworkDescription description, Action<string> note)
     {
         // Weights want the images they were trained on; photos take what the network is meant for; small sets are used whole.
         var hasOwn = weights is not null || Options.InitialCheckpoint is not null || Options.Pretrained || Pretrained.IsSource(Options.Model);
         var preprocessing = hasOwn || TrainingData.Kind == "folder" ? NetworkPreprocessing.Of(description.Config, Options.Model) : TrainingData.Preprocessing;
-        preprocessing = Override(preprocessing.WithChannels(Options.InChans ?? preprocessing.Channels), Options);
+        preprocessing = _reinforced?.Preprocessing ?? Override(preprocessing.WithChannels(Options.InChans ?? preprocessing.Channels), Options);
         var classes = Options.NumClasses ?? TrainingData.ClassNames.Count;
         if (classes < TrainingData.ClassNames.Count)
             throw new VertebraException($"--num-classes {classes} is less than the {TrainingData.ClassNames.Count} classes of {TrainingData.Identity}");

@@ -9,7 +9,17 @@ namespace Vertebra.Lab.Training.Distillation;
 /// <summary>What teachers answered for a batch.</summary>
 /// <param name="Logits">float32 [S * N, classes] of each.</param>
 /// <param name="Features">The maps of each, finest first; empty where they were not asked for.</param>
-public sealed record TeacherAnswers(IReadOnlyList<Tensor> Logits, IReadOnlyList<IReadOnlyList<Tensor>> Features);
+public sealed record TeacherAnswers(IReadOnlyList<Tensor> Logits, IReadOnlyList<IReadOnlyList<Tensor>> Features)
+{
+    /// <summary>What teachers say together: the mean of their probabilities.</summary>
+    /// <param name="logits">[N, classes] of each.</param>
+    /// <param name="temperature">Divides the logits.</param>
+    public static Tensor MeanProbabilities(IReadOnlyList<Tensor> logits, double temperature)
+    {
+        var sum = logits.Select(l => (temperature == 1 ? l : l / (float)temperature).Softmax()).Aggregate((a, b) => a + b);
+        return logits.Count == 1 ? sum : sum / logits.Count;
+    }
+}
 
 /// <summary>Someone who knows what teachers say about a batch: the teachers themselves, or a file of their answers.</summary>
 public interface ITeaching

@@ -1,6 +1,5 @@
 using Vertebra.Lab.Data;
 using Vertebra.Nn;
-using Vertebra.Ops;
 using Vertebra.Zoo;
 
 namespace Vertebra.Lab.Training.Distillation;
@@ -34,11 +33,7 @@ public sealed record DistillationPass
 
     /// <summary>What the teachers say together: the mean of their probabilities [S * N, classes].</summary>
     /// <param name="temperature">Divides the logits of each.</param>
-    public Tensor TeacherProbabilities(double temperature = 1)
-    {
-        var sum = TeacherLogits.Select(l => (l / (float)temperature).Softmax()).Aggregate((a, b) => a + b);
-        return TeacherLogits.Count == 1 ? sum : sum / TeacherLogits.Count;
-    }
+    public Tensor TeacherProbabilities(double temperature = 1) => TeacherAnswers.MeanProbabilities(TeacherLogits, temperature);
 }
 
 /// <summary>One part of what a student is taught by: a scalar of a pass, to which options give a weight.</summary>

@@ -5,71 +5,60 @@ using Vertebra.Zoo.Weights;
 
 namespace Vertebra.Lab.Training.Distillation;
 
-/// <summary>What <see cref="Teaching"/> finds teachers and terms by.</summary>
-public sealed record TeachingSetup
+/// <summary>A teacher's network and how images are prepared for it.</summary>
+public sealed record TeacherNetwork(string Name, Backbone Network, Preprocessing Preprocessing)
 {
-    /// <summary>The run's options, effective values.</summary>
-    public required TrainingOptions Options { get; init; }
+    /// <summary>Loads the networks that a list of names, separated by commas, means.</summary>
+    /// <param name="names">Run folders, weight files, names with published weights.</param>
+    /// <param name="classNames">Names of the classes that they must know, in label order.</param>
+    /// <param name="hub">Where published weights come from.</param>
+    /// <param name="note">Told what the user should know.</param>
+    /// <param name="cancellation">Stops a download.</param>
+    /// <exception cref="VertebraException">One cannot be loaded, or two know different numbers of classes.</exception>
+    public static IReadOnlyList<TeacherNetwork> Load(string names, IReadOnlyList<string> classNames, WeightHub hub, Action<string> note, CancellationToken cancellation = default)
+    {
+        var list = names.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return list.Length > 0 ? [.. list.Select(n => LoadOne(n, classNames, hub, note, cancellation))] : throw new VertebraException("--teacher names no network");
+    }
 
-    /// <summary>The network that is trained.</summary>
-    public required Backbone Student { get; init; }
+    private static TeacherNetwork LoadOne(string name, IReadOnlyList<string> classNames, WeightHub hub, Action<string> note, CancellationToken cancellation)
+    {
+        if (File.Exists(name) && NetworkFiles.DescriptionOf(name) is null)
+            throw new VertebraException($"--teacher {name}: there is no {NetworkFiles.ConfigName} beside the weights, which would say what network they are for");
+        var (weights, description) = Pretrained.Find(name, hub, cancellation);
+        var network = NetworkFiles.Load(description, weights, null, line => note($"teacher {name}: {line}"));
+        var labels = network.Description.LabelNames;
+        if (labels.Count == classNames.Count && !labels.SequenceEqual(classNames))
+            note($"--teacher {name} calls its classes {string.Join(", ", labels.Take(5))}... and the data {string.Join(", ", classNames.Take(5))}...: it must have learned them in this order");
+        return new(name, network, NetworkPreprocessing.Of(network.Description.Config, name).WithChannels(network.InChans));
+    }
 
-    /// <summary>How its images are prepared.</summary>
-    public required Preprocessing Preprocessing { get; init; }
-
-    /// <summary>Names of the classes, in label order.</summary>
-    public required IReadOnlyList<string> ClassNames { get; init; }
-
-    /// <summary>Where published weights come from.</summary>
-    public required WeightHub Hub { get; init; }
-
-    /// <summary>Told what the user should know.</summary>
-    public required Action<string> Note { get; init; }
+    /// <summary>The teacher, to be shown images that are prepared for a student.</summary>
+    /// <param name="student">How they are prepared.</param>
+    /// <param name="classCount">Classes of the student.</param>
+    /// <exception cref="VertebraException">It knows other classes, or takes images of other channels.</exception>
+    public Teacher For(Preprocessing student, int classCount)
+    {
+        if (Network.NumClasses != classCount)
+            throw new VertebraException($"--teacher {Name} knows {Network.NumClasses} classes and the student {classCount}: train it on these classes first, as with vertebra train --model {Network.Description.Architecture} --pretrained");
+        if (Preprocessing.Channels != student.Channels)
+            throw new VertebraException($"--teacher {Name} takes images of {Preprocessing.Channels} channels and the student of {student.Channels}: give --in-chans {Preprocessing.Channels}");
+        return new(Network, Preprocessing, student);
+    }
 }
 
 /// <summary>Makes what a run is taught by of its options.</summary>
 public static class Teaching
 {
-    /// <summary>The objective of a run, of the labels' loss; null where no teacher is asked for.</summary>
-    /// <param name="setup">Options, student, classes.</param>
-    /// <param name="reinforced">Stored answers in place of teachers; null: teachers.</param>
-    /// <param name="cancellation">Stops a download.</param>
-    /// <exception cref="VertebraException">A teacher cannot be loaded, or does not fit the student.</exception>
-    public static Func<ITrainingLoss, ITrainingObjective>? Of(TeachingSetup setup, ITeaching? reinforced = null, CancellationToken cancellation = default)
+    /// <summary>What makes the objective of a run of its labels' loss.</summary>
+    /// <param name="options">The run's options, effective values, with a teacher.</param>
+    /// <param name="student">The network that is trained.</param>
+    /// <param name="teaching">Who answers.</param>
+    /// <exception cref="VertebraException">A method does not fit these networks.</exception>
+    public static Func<ITrainingLoss, ITrainingObjective> ObjectiveOf(TrainingOptions options, Backbone student, ITeaching teaching)
     {
-        var options = setup.Options;
-        if (!options.HasTeacher)
-            return null;
-        var teaching = reinforced ?? new LiveTeachers(Load(options.Teacher!, setup, cancellation));
-        var context = new DistillationContext(options, setup.Student, teaching.Networks, setup.Student.NumClasses);
+        var context = new DistillationContext(options, student, teaching.Networks, student.NumClasses);
         var terms = options.Distill.Zip(options.DistillLossWeight!, (n, w) => new WeightedTerm(n, DistillationTerms.Find(n).Make(context), w)).ToList();
         return loss => new DistillationObjective(loss, options.TaskLossWeight!.Value, terms, teaching);
-    }
-
-    /// <summary>The teachers that a list of names, separated by commas, means.</summary>
-    /// <param name="names">Run folders, weight files, names with published weights.</param>
-    /// <param name="setup">Student and classes that they must fit.</param>
-    /// <param name="cancellation">Stops a download.</param>
-    /// <exception cref="VertebraException">One cannot be loaded, or has other classes or channels.</exception>
-    public static IReadOnlyList<Teacher> Load(string names, TeachingSetup setup, CancellationToken cancellation = default)
-    {
-        var list = names.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-        return list.Length > 0 ? [.. list.Select(n => LoadOne(n, setup, cancellation))] : throw new VertebraException("--teacher names no network");
-    }
-
-    private static Teacher LoadOne(string name, TeachingSetup setup, CancellationToken cancellation)
-    {
-        var (weights, description) = Pretrained.Find(name, setup.Hub, cancellation);
-        var network = NetworkFiles.Load(description, weights, null, line => setup.Note($"teacher {name}: {line}"));
-        var own = NetworkPreprocessing.Of(network.Description.Config, name).WithChannels(network.InChans);
-        var classes = setup.Student.NumClasses;
-        if (network.NumClasses != classes)
-            throw new VertebraException($"--teacher {name} knows {network.NumClasses} classes and the student {classes}: train it on these classes first, as with vertebra train --model {network.Description.Architecture} --pretrained");
-        if (own.Channels != setup.Preprocessing.Channels)
-            throw new VertebraException($"--teacher {name} takes images of {own.Channels} channels and the student of {setup.Preprocessing.Channels}: give --in-chans {own.Channels}");
-        var labels = network.Description.LabelNames;
-        if (labels.Count == setup.ClassNames.Count && !labels.SequenceEqual(setup.ClassNames))
-            setup.Note($"--teacher {name} calls its classes {string.Join(", ", labels.Take(5))}... and the data {string.Join(", ", setup.ClassNames.Take(5))}...: it must have learned them in this order");
-        return new(network, own, setup.Preprocessing);
     }
 }

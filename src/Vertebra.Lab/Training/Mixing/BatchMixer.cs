@@ -105,9 +105,15 @@ public sealed class BatchMixer(MixingOptions options, int classCount, ulong seed
         for (var i = 0; i < classes.Length; i++)
         {
             var row = targets.AsSpan(i * classCount, classCount);
-            row[(int)classes[i]] += (float)mixes[i].Lambda;
-            row[(int)classes[^(i + 1)]] += (float)(1 - mixes[i].Lambda);
+            Add(row, classes[i], mixes[i].Lambda);
+            Add(row, classes[^(i + 1)], 1 - mixes[i].Lambda);
         }
         return Tensor.From(targets, [classes.Length, classCount]);
+
+        static void Add(Span<float> row, long label, double share)
+        {
+            if (label != PooledDataset.NoLabel)
+                row[(int)label] += (float)share;
+        }
     }
 }
