@@ -23,6 +23,8 @@ public sealed record TeacherNetwork(string Name, Backbone Network, Preprocessing
 
     private static TeacherNetwork LoadOne(string name, IReadOnlyList<string> classNames, WeightHub hub, Action<string> note, CancellationToken cancellation)
     {
+        if (!Pretrained.IsSource(name) && !File.Exists(name) && !Directory.Exists(name) && Models.TryFind(name) is null)
+            throw new VertebraException($"--teacher {name}: there is no such file, run folder or network");
         if (File.Exists(name) && NetworkFiles.DescriptionOf(name) is null)
             throw new VertebraException($"--teacher {name}: there is no {NetworkFiles.ConfigName} beside the weights, which would say what network they are for");
         var (weights, description) = Pretrained.Find(name, hub, cancellation);
