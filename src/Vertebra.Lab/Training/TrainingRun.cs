@@ -23,7 +23,8 @@ public sealed class TrainingRun
     private TrainingRun(TrainingOptions options, RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
     {
         _reinforced = options.Reinforced is { } file ? ReinforcedFile.Open(file) : null;
-        (Options, IsResumed) = (options = _reinforced?.ImposeOn(options) ?? options, folder is not null);
+        options = _reinforced?.ImposeOn(options) ?? options;
+        (Options, IsResumed) = (options, folder is not null);
         // Before any data is made or read.
         var (weights, description) = FindNetwork(folder, note, progress, cancellation);
         var dataOptions = new DatasetOptions { ValidationShare = options.ValSplit, Seed = (ulong)options.Seed, Progress = progress, Cancellation = cancellation };

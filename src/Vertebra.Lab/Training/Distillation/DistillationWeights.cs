@@ -17,9 +17,8 @@ internal static class DistillationWeights
         options.KdTemperature ??= options.Reinforced is null ? 4 : 1;
         if (options.Reinforced is not null)
             options.TaskLossWeight ??= 0;
-        options.DistillLossWeight ??= options.TaskLossWeight is { } task
-            ? [.. options.Distill.Select(_ => Math.Max(0, 1 - task))]
-            : [.. options.Distill.Select(n => DistillationTerms.Find(n).Weight)];
+        var rest = options.TaskLossWeight is { } task ? Math.Max(0, 1 - task) : (double?)null;
+        options.DistillLossWeight ??= [.. options.Distill.Select(n => rest ?? DistillationTerms.Find(n).Weight)];
         options.TaskLossWeight ??= DistillationTerms.Find(options.Distill[0]).TaskWeight;
     }
 
@@ -28,7 +27,7 @@ internal static class DistillationWeights
     public static void Validate(TrainingOptions options)
     {
         var names = string.Join(' ', options.Distill);
-        TrainingOptions.Check(options.Distill.Count > 0 && options.Distill.All(DistillationTerms.Names.Contains), "distill", names, $"one or more of {string.Join(", ", DistillationTerms.Names)}");
+        TrainingOptions.Check(options.Distill.Count > 0 && options.Distill.All(n => DistillationTerms.Names.Contains(n)), "distill", names, $"one or more of {string.Join(", ", DistillationTerms.Names)}");
         TrainingOptions.Check(options.Distill.Distinct().Count() == options.Distill.Count, "distill", names, "each name once");
         TrainingOptions.Check(options.KdTemperature is null or (> 0 and <= 1000), "kd-temperature", options.KdTemperature, "above 0 and at most 1000");
         TrainingOptions.Check(options.TaskLossWeight is null or (>= 0 and < 1e6), "task-loss-weight", options.TaskLossWeight, "at least 0");

@@ -51,7 +51,7 @@ public sealed class Teacher(Backbone network, Preprocessing own, Preprocessing s
             : images.Interpolate(new(own.Height, own.Width), InterpolationMode.Bilinear, antialias: true);
     }
 
-    private Tensor PerChannel(Func<int, double> value) => Tensor.From([.. Enumerable.Range(0, own.Channels).Select(c => (float)value(c))], [own.Channels]);
+    private Tensor PerChannel(Func<int, double> value) => Tensor.From(Enumerable.Range(0, own.Channels).Select(c => (float)value(c)).ToArray(), [own.Channels]);
 }
 
 /// <summary>Teachers that answer for themselves.</summary>

@@ -103,7 +103,10 @@ public static class Reinforcer
             for (var i = 0; i < batch.Count; i++)
             {
                 WriteGap(stream, answer.Length, batch.Indices[i] - written);
-                SparseAnswer.Write(probabilities.AsSpan(i * header.Classes, header.Classes), answer);
+                var row = probabilities.AsSpan(i * header.Classes, header.Classes);
+                if (row.ContainsAnyExceptInRange(0f, 1.001f))
+                    throw new VertebraException($"the teachers' answer to image {batch.Indices[i]} is no distribution: a network among them gives numbers that are not finite");
+                SparseAnswer.Write(row, answer);
                 stream.Write(answer);
                 written = batch.Indices[i] + 1;
             }

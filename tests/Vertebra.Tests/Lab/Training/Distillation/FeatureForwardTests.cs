@@ -14,7 +14,6 @@ public class FeatureForwardTests
     [InlineData("vit_tiny_patch16_224", 64)]
     [InlineData("deit_tiny_distilled_patch16_224", 64)]
     [InlineData("pit_ti_distilled_224", 64)]
-    [InlineData("swin_tiny_patch4_window7_224", 224)]
     public void Maps_are_those_of_the_pyramid_and_teach_in_training(string name, int side)
     {
         var network = Models.Create(name, new() { NumClasses = 5, ImgSize = side });
