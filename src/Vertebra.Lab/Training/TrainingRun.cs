@@ -37,7 +37,7 @@ public sealed class TrainingRun
         var teaching = options.HasTeacher ? FindTeachers(note, progress, cancellation) : null;
         _objective = teaching is null ? null : Teaching.ObjectiveOf(options, Network, teaching);
         _training = new(TrainingData, new(Preprocessing, AugmentationOptions.Of(options, TrainingData.Kind, Preprocessing)),
-            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Sampling = options.Sampling, Workers = options.Workers, Warn = note, Draw = (teaching as StoredAnswers)?.Draw });
+            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Sampling = options.Sampling, Workers = options.Workers, Warn = note, Draw = teaching is StoredAnswers stored ? stored.Draw : null });
         _validation = new(ValidationData, new(Preprocessing),
             LoaderOptions.ForEvaluation(options.ValidationBatchSize ?? options.BatchSize) with { Workers = options.Workers, Warn = note });
         // Last, so that a wrong option or missing data leave no folder behind.

@@ -108,7 +108,7 @@ public class DistillationObjectiveTests
         var forTeacher = (pixels - Tensor.From(0.4f, 0.45f, 0.5f)) / Tensor.From(0.2f, 0.3f, 0.25f);
         AssertNear(Eval(network, forTeacher), new Teacher(network, own, Plain).Answer(forStudent).Logits);
         var larger = own with { Height = 48, Width = 48 };
-        AssertNear(Eval(network, forTeacher.Interpolate(new(48, 48), Kernels.InterpolationMode.Bilinear)), new Teacher(network, larger, Plain).Answer(forStudent).Logits);
+        AssertNear(Eval(network, forTeacher.Interpolate(new(48, 48), Vertebra.Kernels.InterpolationMode.Bilinear)), new Teacher(network, larger, Plain).Answer(forStudent).Logits);
     }
 
     [Fact]

@@ -13,7 +13,7 @@ public class DistillationRunTests
     /// <summary>A term with weights of its own: how far a learned linear map of the student's logits is from the teacher's.</summary>
     private sealed class MappedTerm : IDistillationTerm
     {
-        private readonly Linear _map = new(3, 3);
+        private readonly Vertebra.Nn.Linear _map = new(3, 3);
 
         public MappedTerm() => _map.Initialise(5);
 

@@ -1,4 +1,6 @@
+using Vertebra.Autograd;
 using Vertebra.Nn;
+using Vertebra.Ops;
 using Vertebra.Zoo;
 
 namespace Vertebra.Tests.Lab.Training.Distillation;

@@ -4,6 +4,7 @@ using Vertebra.Lab.Training.Distillation;
 using Vertebra.Lab.Training.Losses;
 using Vertebra.Nn;
 using Vertebra.Ops;
+using Vertebra.Tests.Lab.Data;
 using Vertebra.Zoo;
 
 namespace Vertebra.Tests.Lab.Training.Distillation;
@@ -12,7 +13,7 @@ public sealed class ReinforcementTests : IDisposable
 {
     private const int Views = 3;
 
-    private static readonly ColourDataset Data = new(24, size: 16);
+    private static readonly IImageDataset Data = new ColourDataset(24, size: 16);
 
     private readonly TemporaryFolder _folder = new();
 
