@@ -23,10 +23,12 @@ public sealed class DistillVerbTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact]
-    public void A_run_teaches_another_and_a_stopped_one_goes_on_to_the_same_bits()
+    [Theory]
+    [InlineData("INT", 130)]
+    [InlineData("KILL", 137)]
+    public void A_run_teaches_another_and_a_stopped_one_goes_on_to_the_same_bits(string signal, int exitCode)
     {
-        string[] arguments = ["distill", "--teacher", "runs/teacher,runs/teacher/last.safetensors", "--distill", "ssld", "--unlabeled", "more", .. Common];
+        string[] arguments = ["distill", "--teacher", "runs/teacher,runs/teacher/last.safetensors", "--distill", "ssld", "--unlabeled", "more", "--recovery-interval", "1", .. Common];
         var whole = Run([.. arguments, "--experiment", "whole"]).Succeeded();
         Assert.Contains("and without labels images in", whole, StringComparison.Ordinal);
         var args = File.ReadAllText(_folder["runs/whole/args.yaml"]);
@@ -40,8 +42,8 @@ public sealed class DistillVerbTests : IDisposable
             {
             }
             Assert.NotNull(line);
-            using (System.Diagnostics.Process.Start("kill", ["-INT", $"{process.Id}"]))
-                Assert.Equal(130, CommandLine.Finish(process).ExitCode);
+            using (System.Diagnostics.Process.Start("kill", [$"-{signal}", $"{process.Id}"]))
+                Assert.Equal(exitCode, CommandLine.Finish(process).ExitCode);
         }
         Run("train", "--resume", "runs/stopped").Succeeded();
         Run("train", "--config", "runs/whole/args.yaml", "--experiment", "again").Succeeded();

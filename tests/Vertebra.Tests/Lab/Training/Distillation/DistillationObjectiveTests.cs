@@ -90,6 +90,37 @@ public class DistillationObjectiveTests
         IEnumerable<float> Gradient(string head) => student[head].NamedParameters().SelectMany(p => p.Tensor.Grad?.ToArray<float>() ?? []);
     }
 
+    /// <summary>Every family with a distillation token has its two heads found, and answers with their mean.</summary>
+    [Theory]
+    [InlineData("deit_tiny_distilled_patch16_224", 32)]
+    [InlineData("pit_ti_distilled_224", 64)]
+    [InlineData("levit_128s", 64)]
+    public void Heads_are_found_and_their_mean_is_the_answer(string name, int side)
+    {
+        var network = Network(name, 1, side);
+        var seen = new List<DistillationPass>();
+        var objective = new DistillationObjective(TrainingLosses.Create(new()), 1, [new("token", new Listener(seen), 1)], Live(Network("resnet20_cifar", 2)));
+        network.Train();
+        var batch = Images(4) with { Images = Uniform([4, side, side, 3], 9) };
+        var (logits, _) = Compute(objective, network, batch);
+        var heads = seen.Single().HeadLogits;
+        Assert.Equal(2, heads.Count);
+        Assert.NotEqual(heads[0].ToArray<float>(), heads[1].ToArray<float>());
+        AssertNear((heads[0] + heads[1]) * 0.5f, logits);
+        _ = DistillationTerms.Find("token").Make(new(OptionsFor("token"), network, [], Classes));
+    }
+
+    private sealed class Listener(List<DistillationPass> seen) : IDistillationTerm
+    {
+        public bool NeedsHeads => true;
+
+        public Tensor Compute(DistillationPass pass)
+        {
+            seen.Add(pass);
+            return pass.HeadLogits[1].Mean();
+        }
+    }
+
     [Fact]
     public void The_token_is_refused_by_networks_without_one()
     {
@@ -159,9 +190,9 @@ public class DistillationObjectiveTests
 
     private static Backbone Student(bool isDistilled) => isDistilled ? Network("deit_tiny_distilled_patch16_224", 1) : Network("resnet20_cifar", 1);
 
-    private static Backbone Network(string name, ulong seed)
+    private static Backbone Network(string name, ulong seed, int side = 32)
     {
-        var network = Models.Create(name, new() { NumClasses = Classes, ImgSize = 32 });
+        var network = Models.Create(name, new() { NumClasses = Classes, ImgSize = side });
         network.Initialise(seed);
         // Some classifiers start at zero, where nothing flows through.
         foreach (var (parameter, tensor) in network.NamedParameters().Where(p => p.Name.StartsWith("head", StringComparison.Ordinal) && p.Name.EndsWith("weight", StringComparison.Ordinal)))
