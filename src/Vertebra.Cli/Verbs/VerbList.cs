@@ -12,6 +12,7 @@ internal static class VerbList
         ReinforceVerb.Create(),
         LearningRateVerb.Create(),
         CompareVerb.Create(),
+        StudyVerb.Create(),
         AverageVerb.Create(),
         ValidateVerb.Create(),
         ProbeVerb.Create(),

@@ -118,22 +118,28 @@ public static class ArgsFile
                 inherit(parser.Consume<Scalar>().Value);
                 continue;
             }
-            var option = TrainingOption.Find(key.Value)
-                ?? throw new FileFormatException($"{source}, line {key.Start.Line}: there is no option '{key.Value}'");
-            var values = new List<string>();
-            if (parser.TryConsume<SequenceStart>(out _))
-            {
-                while (!parser.TryConsume<SequenceEnd>(out _))
-                    values.Add(parser.Consume<Scalar>().Value);
-            }
-            else
-            {
-                var value = parser.Consume<Scalar>();
-                if (value.Style == ScalarStyle.Plain && value.Value is "" or "~" or "null" or "Null" or "NULL")
-                    continue;
-                values.Add(value.Value);
-            }
-            option.Set(options, values);
+            var (option, values) = ReadSetting(parser, key, source);
+            if (values is not null)
+                option.Set(options, values);
         }
+    }
+
+    /// <summary>What stands behind a key: a value or a list of them; null where a plain null leaves the option as it is.</summary>
+    internal static (TrainingOption Option, IReadOnlyList<string>? Values) ReadSetting(Parser parser, Scalar key, string source)
+    {
+        var option = TrainingOption.Find(key.Value)
+            ?? throw new FileFormatException($"{source}, line {key.Start.Line}: there is no option '{key.Value}'");
+        var values = new List<string>();
+        if (parser.TryConsume<SequenceStart>(out _))
+        {
+            while (!parser.TryConsume<SequenceEnd>(out _))
+                values.Add(parser.Consume<Scalar>().Value);
+            return (option, values);
+        }
+        var value = parser.Consume<Scalar>();
+        if (value.Style == ScalarStyle.Plain && value.Value is "" or "~" or "null" or "Null" or "NULL")
+            return (option, null);
+        values.Add(value.Value);
+        return (option, values);
     }
 }

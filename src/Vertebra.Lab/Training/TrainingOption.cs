@@ -59,6 +59,7 @@ public sealed class TrainingOption
         Text("Data", "dataset", "cifar10, cifar100, mnist, fashion-mnist, folder, vpk (packed) or shapes (generated)", o => o.Dataset, (o, v) => o.Dataset = v),
         Text("Data", "data-dir", "folder of the data set, or a .vpk file", o => o.DataDir, (o, v) => o.DataDir = v),
         Number("Data", "val-split", "share of a folder's images to hold back for validation, where it has no val/ of its own", o => o.ValSplit, (o, v) => o.ValSplit = v),
+        Integer("Data", "train-limit", "learn from so many images only, as many of each class (default: all)", o => o.TrainLimit, (o, v) => o.TrainLimit = v),
         Integer("Data", "batch-size", "images of one training step", o => o.BatchSize, (o, v) => o.BatchSize = v),
         Text("Data", "sampler", "how often training images are shown: random (each once an epoch), balanced (each class as often as every other) or sqrt (each by the square root of its images)", o => o.Sampler, (o, v) => o.Sampler = v),
         Integer("Data", "validation-batch-size", "images of one evaluation step (default: batch size)", o => o.ValidationBatchSize, (o, v) => o.ValidationBatchSize = v),

@@ -20,6 +20,8 @@ public sealed partial class TrainingOptions
 
     public double? ValSplit { get; set; }
 
+    public int? TrainLimit { get; set; }
+
     public int BatchSize { get; set; } = 128;
 
     public string Sampler { get; set; } = "random";
@@ -331,6 +333,7 @@ public sealed partial class TrainingOptions
         Check(Workers is null or (>= 0 and <= 1024), "workers", Workers, "0 to 1024");
         Check(Threads is null or (>= 1 and <= 4096), "threads", Threads, "1 to 4096");
         Check(ValSplit is null or (> 0 and < 1), "val-split", ValSplit, "a share between 0 and 1");
+        Check(TrainLimit is null or >= 1, "train-limit", TrainLimit, "at least 1");
         Check(ImgSize is null or (>= 1 and <= 16384), "img-size", ImgSize, "1 to 16384");
         Check(Epochs is >= 1 and <= 1_000_000, "epochs", Epochs, "1 to 1000000");
         Check(GradAccumSteps is >= 1 and <= 1_000_000, "grad-accum-steps", GradAccumSteps, "1 to 1000000");

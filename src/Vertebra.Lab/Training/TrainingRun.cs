@@ -29,7 +29,7 @@ public sealed class TrainingRun
         var (weights, description) = FindNetwork(folder, note, progress, cancellation);
         var dataOptions = new DatasetOptions { ValidationShare = options.ValSplit, Seed = (ulong)options.Seed, Progress = progress, Cancellation = cancellation };
         var directory = options.DataDir ?? (options.Dataset == "shapes" ? "data" : throw new VertebraException($"--dataset {options.Dataset} needs --data-dir, the place of its files"));
-        TrainingData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Train, dataOptions);
+        TrainingData = Limited(DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Train, dataOptions), options.TrainLimit);
         if (options.Unlabeled is { } unlabelled)
             TrainingData = new PooledDataset(TrainingData, UnlabelledImages.Open(unlabelled, options.Dataset));
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
@@ -78,6 +78,8 @@ public sealed class TrainingRun
     public static TrainingRun Start(TrainingOptions options, Action<string> note, Action<long, long, string>? progress = null, CancellationToken cancellation = default)
     {
         options.Validate();
+        if (!options.Pretrained && OptimizerCoupling.NoteFor(options.Model, options.Opt) is { } coupling)
+            note(coupling);
         return new(options.WithEffectiveValues(), null, note, progress, cancellation);
     }
 
@@ -122,6 +124,8 @@ public sealed class TrainingRun
         Config = Network.Description.Config.With(Preprocessing),
         LabelNames = TrainingData.ClassNames,
     };
+
+    private static IImageDataset Limited(IImageDataset data, int? limit) => limit is { } count ? new LimitedDataset(data, count) : data;
 
     // A resumed run has its weights in its state and needs none from elsewhere.
     private (string? Weights, NetworkDescription Description) FindNetwork(RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
