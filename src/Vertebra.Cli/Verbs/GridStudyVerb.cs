@@ -50,10 +50,10 @@ internal static class GridStudyVerb
         if (given.Threads is { } threads)
             Workers.Count = threads;
         var clock = Stopwatch.StartNew();
-        var done = 0;
+        var (done, told) = (0, new HashSet<string>());
         var runner = new StudyRunner(grid, Path.GetFullPath(folder), overrides)
         {
-            Note = message => Console.Error.WriteLine($"vertebra: {message}"),
+            Note = message => Console.Error.Write(told.Add(message) ? $"vertebra: {message}\n" : ""),
             Watch = options => new LineProgress(Console.Out, options.LogInterval, options.EvalMetric),
             Next = (place, count, run) =>
             {

@@ -8,5 +8,6 @@ internal static class StudyVerb
     public static Command Create() => new("study", "Studies: several runs, made and compared to answer a question.")
     {
         GridStudyVerb.Create(),
+        CouplingStudyVerb.Create(),
     };
 }

@@ -13,6 +13,9 @@ public sealed record StudyResult(StudyGrid Grid, IReadOnlyList<(StudyRun Run, Ru
     private static readonly string[] RowNames = ["variant", "network", "runs", "final top-1", "best top-1", "final loss", "seconds", "images/s"];
     private static readonly string[] AnswerNames = ["question", "network", "difference", "standard error", "answer"];
 
+    /// <summary>Runs that ended because a number was no longer finite; they count in no mean.</summary>
+    public IReadOnlyList<StudyRun> Diverged { get; init; } = [];
+
     /// <summary>Headings of <see cref="Rows"/>.</summary>
     public static IReadOnlyList<string> Headings => RowNames;
 
@@ -47,10 +50,13 @@ public sealed record StudyResult(StudyGrid Grid, IReadOnlyList<(StudyRun Run, Ru
            let speeds = Spread.Of(Values(variant, network, r => r.ImagesPerSecond))
            select (string[])
            [
-               variant, network, $"{RecordsOf(variant, network).Count()}", SpreadOf(variant, network, StudyMetric.Final).Text("0.00"), SpreadOf(variant, network, StudyMetric.Best).Text("0.00"),
+               variant, network, CountOf(variant, network), SpreadOf(variant, network, StudyMetric.Final).Text("0.00"), SpreadOf(variant, network, StudyMetric.Best).Text("0.00"),
                losses.Text("0.000"), SpreadOf(variant, network, StudyMetric.Seconds).Text("0.0"), speeds.Text("0"),
            ],
     ];
+
+    private string CountOf(string variant, string network) =>
+        $"{RecordsOf(variant, network).Count()}" + (Diverged.Count(r => r.Variant.Name == variant && r.Network == network) is > 0 and var lost ? $" ({lost} diverged)" : "");
 
     /// <summary>The study's comparisons, network by network, as text under <see cref="AnswerHeadings"/>; those without a run on either side are left out.</summary>
     public IReadOnlyList<string[]> Answers() =>

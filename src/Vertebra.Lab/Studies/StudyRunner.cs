@@ -21,7 +21,9 @@ public sealed class StudyRunner(StudyGrid grid, string folder, StudySettings? ov
     /// <summary>Told which run comes next: its place from 0, how many there are, the run.</summary>
     public Action<int, int, StudyRun> Next { get; init; } = (_, _, _) => { };
 
-    /// <summary>The list of finished runs.</summary>
+    private const string DivergedMark = " diverged";
+
+    /// <summary>The finished runs, a line each; those that diverged say so.</summary>
     private string ListPath => Path.Combine(folder, "finished.txt");
 
     /// <summary>
@@ -38,13 +40,13 @@ public sealed class StudyRunner(StudyGrid grid, string folder, StudySettings? ov
             RequireSame(runs[i], options[i]);
         for (var i = 0; i < runs.Count; i++)
         {
-            if (finished.Contains(runs[i].Name))
+            if (finished.Contains(runs[i].Name) || finished.Contains(runs[i].Name + DivergedMark))
                 continue;
             Next(i, runs.Count, runs[i]);
-            if (!Train(runs[i], options[i], cancellation))
+            if (!TryTrain(runs[i], options[i], cancellation, out var hasDiverged))
                 return false;
-            finished.Add(runs[i].Name);
-            AtomicFile.WriteText(ListPath, string.Concat(runs.Select(r => r.Name).Where(finished.Contains).Select(n => n + "\n")));
+            finished.Add(runs[i].Name + (hasDiverged ? DivergedMark : ""));
+            AtomicFile.WriteText(ListPath, string.Concat(finished.Select(n => n + "\n")));
             WriteTables(Result());
         }
         WriteTables(Result());
@@ -55,7 +57,11 @@ public sealed class StudyRunner(StudyGrid grid, string folder, StudySettings? ov
     public StudyResult Result()
     {
         var finished = ReadFinished();
-        return new(grid, [.. grid.Runs.Where(r => r.Network is not null && finished.Contains(r.Name)).Select(r => (r, RunRecord.Load(Path.Combine(folder, r.Name))))]);
+        var runs = grid.Runs.Where(r => r.Network is not null).ToArray();
+        return new(grid, [.. runs.Where(r => finished.Contains(r.Name)).Select(r => (r, RunRecord.Load(Path.Combine(folder, r.Name))))])
+        {
+            Diverged = [.. runs.Where(r => finished.Contains(r.Name + DivergedMark))],
+        };
     }
 
     private void WriteTables(StudyResult result)
@@ -65,7 +71,23 @@ public sealed class StudyRunner(StudyGrid grid, string folder, StudySettings? ov
         AtomicFile.WriteText(Path.Combine(folder, "study.html"), result.ToHtml());
     }
 
-    private HashSet<string> ReadFinished() => File.Exists(ListPath) ? [.. File.ReadAllLines(ListPath, Encoding.UTF8)] : [];
+    private List<string> ReadFinished() => File.Exists(ListPath) ? [.. File.ReadAllLines(ListPath, Encoding.UTF8)] : [];
+
+    // That a way to train diverges is a result; that a teacher does ends the study.
+    private bool TryTrain(StudyRun run, TrainingOptions options, CancellationToken cancellation, out bool hasDiverged)
+    {
+        hasDiverged = false;
+        try
+        {
+            return Train(run, options, cancellation);
+        }
+        catch (TrainingDivergedException e) when (run.Network is not null)
+        {
+            Note(e.Message);
+            hasDiverged = true;
+            return true;
+        }
+    }
 
     private bool Train(StudyRun run, TrainingOptions options, CancellationToken cancellation)
     {

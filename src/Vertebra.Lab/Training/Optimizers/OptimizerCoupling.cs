@@ -1,6 +1,6 @@
 using Vertebra.Zoo;
 
-namespace Vertebra.Lab.Studies;
+namespace Vertebra.Lab.Training;
 
 /// <summary>A kind of network that does better with one kind of optimiser than with another.</summary>
 /// <param name="Name">What its networks are called.</param>

@@ -1,8 +1,7 @@
-using Vertebra.Lab.Studies;
 using Vertebra.Lab.Training;
 using Vertebra.Zoo;
 
-namespace Vertebra.Tests.Lab.Studies;
+namespace Vertebra.Tests.Lab.Training;
 
 public class OptimizerCouplingTests
 {
