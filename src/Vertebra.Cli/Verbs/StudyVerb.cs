@@ -9,5 +9,6 @@ internal static class StudyVerb
     {
         GridStudyVerb.Create(),
         CouplingStudyVerb.Create(),
+        OpposingStudyVerb.Create(),
     };
 }

@@ -1,9 +1,14 @@
+using Vertebra.Lab.Data.Images;
+using Vertebra.Lab.Data.Images.Png;
+
 namespace Vertebra.Lab.Reports;
 
 /// <summary>The frame of every report: one HTML file that needs nothing from the network, readable in light and dark.</summary>
 public static class ReportPage
 {
     private const int MostBars = 24;
+    private const int LargestPicture = 160;
+    private const int SmallPicture = 96;
 
     private const string Style = """
         :root { color-scheme: light dark;
@@ -125,6 +130,17 @@ public static class ReportPage
 
     private static Markup Bar((string Name, double? Percent, string Note) bar) => Markup.Of(
         $"<tr><td>{bar.Name}</td><td class=\"bar\"><div class=\"track\"><div class=\"fill\" style=\"width:{bar.Percent ?? 0:0.##}%\"></div></div></td><td class=\"n\">{Percent(bar.Percent)}</td><td class=\"faint\">{bar.Note}</td></tr>\n");
+
+    /// <summary>A picture, made smaller where it is large; small ones show their pixels.</summary>
+    /// <param name="image">The picture.</param>
+    /// <param name="name">What it is called.</param>
+    public static Markup Picture(RgbImage image, string name)
+    {
+        var longest = Math.Max(image.Width, image.Height);
+        if (longest > LargestPicture)
+            image = Resampler.Resize(image, Math.Max(1, image.Width * LargestPicture / longest), Math.Max(1, image.Height * LargestPicture / longest), ResampleFilter.Bilinear);
+        return Markup.Of($"<img class=\"{(longest < SmallPicture ? "tiny" : "")}\" width=\"{image.Width}\" height=\"{image.Height}\" alt=\"{name}\" src=\"data:image/png;base64,{Convert.ToBase64String(PngWriter.Encode(image))}\">");
+    }
 
     /// <summary>A command to copy, with what it does.</summary>
     public static Markup Command(string purpose, string command) => Markup.Of($"<p>{purpose}</p>\n<pre>{command}</pre>\n");

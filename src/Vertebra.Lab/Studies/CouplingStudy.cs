@@ -52,8 +52,10 @@ public sealed record CouplingStudy(IReadOnlyList<string> Networks, IReadOnlyList
             .Select(i => (Index: i, Spread: result.SpreadOf(NameOf(optimizer, Factors[i]), network, StudyMetric.Final)))
             .Where(r => r.Spread.Count > 0)
             .ToArray();
-        return rates.Length == 0 ? new(network, optimizer, null, new(0, double.NaN, double.NaN))
-            : rates.MaxBy(r => r.Spread.Mean) is var (index, spread) ? new(network, optimizer, index, spread) : throw new InvalidOperationException();
+        if (rates.Length == 0)
+            return new(network, optimizer, null, new(0, double.NaN, double.NaN));
+        var best = rates.MaxBy(r => r.Spread.Mean);
+        return new(network, optimizer, best.Index, best.Spread);
     }
 }
 

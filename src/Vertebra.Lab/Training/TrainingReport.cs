@@ -1,5 +1,4 @@
 using Vertebra.Lab.Data.Images;
-using Vertebra.Lab.Data.Images.Png;
 using Vertebra.Lab.Reports;
 
 namespace Vertebra.Lab.Training;
@@ -8,7 +7,6 @@ namespace Vertebra.Lab.Training;
 public sealed class TrainingReport
 {
     private const int MistakesShown = 24;
-    private const int LargestPicture = 160;
     private const int ConfusionsShown = 10;
 
     /// <summary>Heading: the network and its data.</summary>
@@ -103,10 +101,7 @@ public sealed class TrainingReport
 
     private Markup Picture(Mistake mistake)
     {
-        var image = LoadImage(mistake.Index) is { } loaded ? Shrink(loaded) : null;
-        var picture = image is null
-            ? Markup.Of($"<p class=\"faint\">(no picture)</p>")
-            : Markup.Of($"<img class=\"{(Math.Max(image.Width, image.Height) < 96 ? "tiny" : "")}\" width=\"{image.Width}\" height=\"{image.Height}\" alt=\"{NameOf(mistake.Index)}\" src=\"data:image/png;base64,{Convert.ToBase64String(PngWriter.Encode(image))}\">");
+        var picture = LoadImage(mistake.Index) is { } image ? ReportPage.Picture(image, NameOf(mistake.Index)) : Markup.Of($"<p class=\"faint\">(no picture)</p>");
         return Markup.Of($"""
             <figure>
             {picture}
@@ -114,13 +109,6 @@ public sealed class TrainingReport
             </figure>
 
             """);
-    }
-
-    private static RgbImage Shrink(RgbImage image)
-    {
-        var longest = Math.Max(image.Width, image.Height);
-        return longest <= LargestPicture ? image : Resampler.Resize(
-            image, Math.Max(1, image.Width * LargestPicture / longest), Math.Max(1, image.Height * LargestPicture / longest), ResampleFilter.Bilinear);
     }
 
     private Markup Tables() => Markup.Join(Facts.Where(f => f.Facts.Count > 0).Select(f => ReportPage.Section(f.Title, ReportPage.Facts(f.Facts))));

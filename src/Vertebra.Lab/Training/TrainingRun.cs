@@ -125,7 +125,7 @@ public sealed class TrainingRun
         LabelNames = TrainingData.ClassNames,
     };
 
-    private static IImageDataset Limited(IImageDataset data, int? limit) => limit is { } count ? new LimitedDataset(data, count) : data;
+    private static IImageDataset Limited(IImageDataset data, int? limit) => limit is { } count ? SubsetDataset.Balanced(data, count, "--train-limit") : data;
 
     // A resumed run has its weights in its state and needs none from elsewhere.
     private (string? Weights, NetworkDescription Description) FindNetwork(RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
