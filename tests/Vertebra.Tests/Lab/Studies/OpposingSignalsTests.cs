@@ -33,7 +33,7 @@ public class OpposingSignalsTests
     }
 
     private static OpposingResult Find(Module network, double rate = 0.3, int batch = 64) =>
-        new OpposingSignals(network, Images, Transform, new(rate) { Share = 0.06, BatchSize = batch }).Find();
+        new OpposingSignals(network, Images, Transform, new(rate) { Share = 0.04, BatchSize = batch }).Find();
 
     [Fact]
     public void A_colour_that_comes_with_both_classes_is_found_and_its_groups_pull_in_opposite_directions()
@@ -98,7 +98,10 @@ public class OpposingSignalsTests
     public void Steps_that_are_too_long_or_out_of_range_are_refused()
     {
         Assert.Contains("--lr is -1", Assert.Throws<VertebraException>(() => Find(Trained(), rate: -1)).Message, StringComparison.Ordinal);
-        Assert.Contains("give a lower --lr", Assert.Throws<VertebraException>(() => Find(Trained(), rate: 9e5)).Message, StringComparison.Ordinal);
+        var huge = Trained();
+        foreach (var (_, tensor) in huge.NamedParameters())
+            tensor.CopyFrom<float>([.. tensor.ToArray<float>().Select(v => v * 1e12f)]);
+        Assert.Contains("give a lower --lr", Assert.Throws<VertebraException>(() => Find(huge, rate: 9e5)).Message, StringComparison.Ordinal);
     }
 
     /// <summary>

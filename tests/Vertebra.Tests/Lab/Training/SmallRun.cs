@@ -130,7 +130,7 @@ internal static class SmallRun
     public static string Fingerprint(RunFolder folder)
     {
         var text = new System.Text.StringBuilder();
-        foreach (var path in new[] { folder.State, folder.Last, folder.LastEma, folder.Best })
+        foreach (var path in new[] { folder.State, folder.Last, folder.LastEma, folder.LastSwa, folder.Best })
         {
             foreach (var (name, tensor) in File.Exists(path) ? Safetensors.Read(path).Tensors : new Dictionary<string, Tensor>())
             {

@@ -13,32 +13,46 @@ public class TrainingProcessTests
         using var place = new TemporaryFolder();
         var whole = RunFolder.Create(place.Path, "whole");
         new Trainer(SmallRun.Setup(whole)).Run();
-        var path = place["killed"];
-        var kills = 0;
-        foreach (var (lines, delay) in new[] { (1, 30), (3, 3), (4, 11), (3, 7), (2, 41), (3, 16), (4, 5), (3, 24) })
-            kills += await KillAfter(path, lines, delay) ? 1 : 0;
-        using var last = TrainingProcess.Start("--train", path);
-        var output = await last.StandardOutput.ReadToEndAsync();
-        await last.WaitForExitAsync();
-        Assert.EndsWith("complete", output.TrimEnd());
-        Assert.True(kills >= 4, $"only {kills} kills met a running process");
-        Assert.Equal(SmallRun.Fingerprint(whole), SmallRun.Fingerprint(RunFolder.Open(path)));
-        Assert.Empty(Directory.GetFiles(path, "*.tmp"));
+        await KillAgainAndAgain(["--train", place["killed"]], [(1, 30), (2, 3), (3, 11), (2, 7), (1, 41), (2, 16), (3, 5), (2, 24)]);
+        Assert.Equal(SmallRun.Fingerprint(whole), SmallRun.Fingerprint(RunFolder.Open(place["killed"])));
+        Assert.Empty(Directory.GetFiles(place["killed"], "*.tmp"));
     }
 
-    private static async Task<bool> KillAfter(string path, int lines, int delay)
+    /// <summary>The same with every kind of state that a recipe can have at once.</summary>
+    [Fact]
+    public async Task A_process_killed_under_the_full_recipe_ends_with_the_same_bits()
     {
-        using var process = TrainingProcess.Start("--train", path);
-        for (var i = 0; i < lines; i++)
+        using var place = new TemporaryFolder();
+        var data = Data.TinyCifar.Write(place["data"], training: 100, test: 40);
+        var whole = FullRecipe.Begin(place["whole"], data);
+        Assert.True(whole.Run(NoProgress.Instance, default).IsComplete);
+        Assert.True(File.Exists(whole.Folder.LastSwa) && File.Exists(whole.Folder.LastEma));
+        await KillAgainAndAgain(["--train-full", place["killed"], data], [(2, 20), (8, 60), (6, 40), (13, 5), (9, 90), (9, 10), (7, 30)]);
+        Assert.Equal(SmallRun.Fingerprint(whole.Folder), SmallRun.Fingerprint(RunFolder.Open(place["killed"])));
+    }
+
+    private static async Task KillAgainAndAgain(string[] command, IReadOnlyList<(int Lines, int Delay)> deaths)
+    {
+        var kills = 0;
+        foreach (var (lines, delay) in deaths)
         {
-            if (await process.StandardOutput.ReadLineAsync() is null)
-                break;
+            var (code, output) = await Run([.. command, $"{lines}", $"{delay}"]);
+            Assert.True(code != 0 || IsComplete(output), output);
+            kills += code != 0 && !IsComplete(output) ? 1 : 0;
         }
-        await Task.Delay(delay);
-        var isRunning = !process.HasExited;
-        process.Kill();
+        var (last, end) = await Run(command);
+        Assert.True(last == 0 && IsComplete(end), end);
+        Assert.True(kills >= 4, $"only {kills} kills met a running process");
+    }
+
+    private static bool IsComplete(string output) => output.TrimEnd().EndsWith("complete", StringComparison.Ordinal);
+
+    private static async Task<(int Code, string Output)> Run(string[] arguments)
+    {
+        using var process = TrainingProcess.Start(arguments);
+        var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
-        return isRunning && process.ExitCode != 0;
+        return (process.ExitCode, output);
     }
 
     /// <summary>2,000 steps written without any disposal hold steady: the peak of the last 500 is within 3 % of that of the first 500 after the warm-up.</summary>
