@@ -25,7 +25,8 @@ internal sealed class LossPass(int count)
     public void Add(Batch batch, Tensor logits)
     {
         var classes = logits.Shape[1];
-        var (scores, labels) = (logits.AsSpan<float>(), batch.Labels.AsSpan<long>());
+        var scores = logits.AsSpan<float>();
+        var labels = batch.Labels.AsSpan<long>();
         for (var i = 0; i < batch.Count; i++)
         {
             var row = scores.Slice(i * classes, classes);

