@@ -20,7 +20,7 @@ public static class FeatureForward
     }
 
     /// <summary>What a level's module returned, as a map.</summary>
-    private static Tensor ToMap(this FeatureInfo level, Tensor returned, Shape images) =>
+    internal static Tensor ToMap(this FeatureInfo level, Tensor returned, Shape images) =>
         level.MapOps(returned.Shape, images).Aggregate(returned, (x, op) => op.Apply(x));
 
     /// <summary>The ops that make a map [N, H / reduction, W / reduction, C] of what a level's module returns: none where it is one; tokens lose those before the map and take its form.</summary>

@@ -14,6 +14,8 @@ internal static class DistillVerb
           vertebra distill --teacher runs/big --student resnet18 --distill ssld --data-dir DIR --unlabeled DIR2
         By answers that 'vertebra reinforce' has stored, without running a teacher:
           vertebra distill --reinforced data.vpk.reinforced --student resnet18 --data-dir data.vpk
+        In a group whose best teach the others (ORC), with the teacher as its pivot:
+          vertebra distill --teacher runs/big --student resnet20_cifar --peers resnet32_cifar resnet44_cifar --dataset cifar10 --data-dir DIR
         The run folder is train's, and so is --resume RUN.
         """, FlagOf, Check);
 

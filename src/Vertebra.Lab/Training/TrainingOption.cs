@@ -186,12 +186,16 @@ public sealed class TrainingOption
         Number("Regularisation", "swa-lr", "constant learning rate from then on (default: the schedule's)", o => o.SwaLr, (o, v) => o.SwaLr = v),
         Number("Regularisation", "norm-loss", "strength of the norm loss, which draws the weights of every unit towards length 1 (0: off)", o => o.NormLoss, (o, v) => o.NormLoss = v),
 
-        Text("Distillation", "teacher", "learn from this network: a run folder, a weight file, or a name with published weights; several, separated by commas, are an ensemble", o => o.Teacher, (o, v) => o.Teacher = v),
+        Text("Distillation", "teacher", "learn from this network: a run folder, a weight file, a name with published weights, or untrained:NAME for guidance; several, separated by commas, are an ensemble", o => o.Teacher, (o, v) => o.Teacher = v),
         Texts("Distillation", "distill", $"how, one or more of {string.Join(", ", DistillationTerms.Names)}", o => o.Distill, (o, v) => o.Distill = v),
         Numbers("Distillation", "distill-loss-weight", "weight of each of them (default: by the method, or 1 less --task-loss-weight)", o => o.DistillLossWeight, (o, v) => o.DistillLossWeight = v),
         Number("Distillation", "task-loss-weight", "weight of the labels' loss (default: by the first method; 0 for ssld and with --reinforced)", o => o.TaskLossWeight, (o, v) => o.TaskLossWeight = v),
         Number("Distillation", "kd-temperature", "temperature of soft targets (default: 4; 1 with --reinforced)", o => o.KdTemperature, (o, v) => o.KdTemperature = v),
         Text("Distillation", "kd-token-distill-type", "what a distillation token learns: hard (the teacher's class) or soft", o => o.KdTokenDistillType, (o, v) => o.KdTokenDistillType = v),
+        Integer("Distillation", "hint-level", "which feature map hint compares, from 0 (finest) or from -1 (last) downwards (default: the middle one)", o => o.HintLevel, (o, v) => o.HintLevel = v),
+        Flag("Distillation", "meal-adversarial", "the student of meal-v2 learns to deceive the discriminator; false: both make its loss smaller", o => o.MealAdversarial, (o, v) => o.MealAdversarial = v),
+        Texts("Distillation", "peers", "learn in a group with these networks, whose best teach the others (ORC); --teacher is their pivot and learns too", o => o.Peers, (o, v) => o.Peers = v),
+        Integer("Distillation", "peers-promoted", "how many of the group teach the others at a time", o => o.PeersPromoted, (o, v) => o.PeersPromoted = v),
         Text("Distillation", "unlabeled", "more images, whose labels are unknown or ignored: a folder of any structure, a .vpk file or a set like --dataset", o => o.Unlabeled, (o, v) => o.Unlabeled = v),
         Text("Distillation", "reinforced", "learn from answers of teachers that `vertebra reinforce` stored in this file", o => o.Reinforced, (o, v) => o.Reinforced = v),
 

@@ -20,6 +20,14 @@ public sealed partial class TrainingOptions
 
     public string? Reinforced { get; set; }
 
+    public int? HintLevel { get; set; }
+
+    public bool MealAdversarial { get; set; } = true;
+
+    public IReadOnlyList<string> Peers { get; set; } = [];
+
+    public int PeersPromoted { get; set; } = 1;
+
     /// <summary>Whether something else than labels teaches.</summary>
     internal bool HasTeacher => Teacher is not null || Reinforced is not null;
 }

@@ -35,7 +35,7 @@ public sealed class TrainingRun
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
         var teaching = options.HasTeacher ? FindTeachers(note, progress, cancellation) : null;
-        _objective = teaching is null ? null : Teaching.ObjectiveOf(options, Network, teaching);
+        _objective = teaching is null ? null : Teaching.ObjectiveOf(options, Network, Preprocessing, teaching);
         _training = new(TrainingData, new(Preprocessing, AugmentationOptions.Of(options, TrainingData.Kind, Preprocessing)),
             LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Sampling = options.Sampling, Workers = options.Workers, Warn = note, Draw = teaching is StoredAnswers stored ? stored.Draw : null });
         _validation = new(ValidationData, new(Preprocessing),
@@ -159,7 +159,7 @@ public sealed class TrainingRun
     {
         if (_reinforced is null)
         {
-            var networks = TeacherNetwork.Load(Options.Teacher!, TrainingData.ClassNames, Hub(note, progress), note, cancellation);
+            var networks = PeerGroup.UntrainedGuide(Options, Network.NumClasses, Preprocessing) ?? TeacherNetwork.Load(Options.Teacher!, TrainingData.ClassNames, Hub(note, progress), note, cancellation);
             return new LiveTeachers([.. networks.Select(t => t.For(Preprocessing, Network.NumClasses))]);
         }
         _reinforced.Require(TrainingData, Network.NumClasses);

@@ -19,6 +19,9 @@ public sealed record TeacherAnswers(IReadOnlyList<Tensor> Logits, IReadOnlyList<
         var sum = logits.Select(l => (temperature == 1 ? l : l / (float)temperature).Softmax()).Aggregate((a, b) => a + b);
         return logits.Count == 1 ? sum : sum / logits.Count;
     }
+
+    /// <summary>What modules of the first teacher returned, by path: those of <see cref="ITeaching.Layers"/>.</summary>
+    public IReadOnlyDictionary<string, Tensor> Layers { get; init; } = new Dictionary<string, Tensor>();
 }
 
 /// <summary>Someone who knows what teachers say about a batch: the teachers themselves, or a file of their answers.</summary>
@@ -26,6 +29,12 @@ public interface ITeaching
 {
     /// <summary>The teachers; none where only their answers are known.</summary>
     IReadOnlyList<Backbone> Networks { get; }
+
+    /// <summary>Shape of one image [1, H, W, C] as each of them takes it.</summary>
+    IReadOnlyList<Shape> Images => [];
+
+    /// <summary>Paths of modules of the first teacher whose outputs are part of the answers.</summary>
+    IReadOnlyList<string> Layers { get => []; set { } }
 
     /// <summary>Their answers, through which no gradient flows.</summary>
     TeacherAnswers Answer(Batch batch, bool withFeatures);
@@ -43,6 +52,7 @@ public sealed class DistillationObjective : ITrainingObjective
     private readonly ITeaching _teaching;
     private readonly bool _needsFeatures;
     private readonly bool _needsHeads;
+    private readonly string[] _layers;
 
     /// <param name="labelLoss">Loss of the labels.</param>
     /// <param name="labelWeight">Its weight; 0: labels are not looked at.</param>
@@ -53,6 +63,8 @@ public sealed class DistillationObjective : ITrainingObjective
         (_labelLoss, _labelWeight, _terms, _teaching) = (labelLoss, labelWeight, terms, teaching);
         _needsFeatures = terms.Any(t => t.Term.NeedsFeatures);
         _needsHeads = terms.Any(t => t.Term.NeedsHeads);
+        _layers = [.. terms.SelectMany(t => t.Term.Layers).Distinct()];
+        teaching.Layers = [.. terms.SelectMany(t => t.Term.TeacherLayers).Distinct()];
         Companion = Companions.Of(terms);
     }
 
@@ -75,7 +87,8 @@ public sealed class DistillationObjective : ITrainingObjective
     private DistillationPass Observe(Backbone student, Batch batch)
     {
         var heads = _needsHeads ? student.ClassifierPaths.Select(p => student[p]).ToArray() : [];
-        using var watch = heads.Length > 0 ? new ModuleWatch(heads) : null;
+        var layers = Array.ConvertAll(_layers, l => student[l]);
+        using var watch = heads.Length + layers.Length > 0 ? new ModuleWatch([.. heads, .. layers]) : null;
         var (logits, maps) = _needsFeatures ? student.ForwardWithFeatures(batch.Images) : (student.Forward(batch.Images), []);
         var answers = _teaching.Answer(batch, _needsFeatures);
         return new()
@@ -88,6 +101,8 @@ public sealed class DistillationObjective : ITrainingObjective
             Teachers = _teaching.Networks,
             Features = maps,
             TeacherFeatures = answers.Features,
+            Layers = _layers.Zip(layers).ToDictionary(l => l.First, l => watch![l.Second]),
+            TeacherLayers = answers.Layers,
         };
     }
 

@@ -7,7 +7,22 @@ namespace Vertebra.Lab.Training.Distillation;
 /// <param name="Student">The network that is trained, with the weights it starts from.</param>
 /// <param name="Teachers">The teachers; none when their answers were stored (<c>--reinforced</c>).</param>
 /// <param name="ClassCount">Number of classes.</param>
-public sealed record DistillationContext(TrainingOptions Options, Backbone Student, IReadOnlyList<Backbone> Teachers, int ClassCount);
+public sealed record DistillationContext(TrainingOptions Options, Backbone Student, IReadOnlyList<Backbone> Teachers, int ClassCount)
+{
+    /// <summary>Shape of one image [1, H, W, C] as the student takes it.</summary>
+    public Shape StudentImages { get; init; }
+
+    /// <summary>The same of each teacher.</summary>
+    public IReadOnlyList<Shape> TeacherImages { get; init; } = [];
+
+    /// <summary>Shapes of the student's maps of one image, finest first.</summary>
+    internal IReadOnlyList<Shape> StudentMaps() => MapsOf(Student, StudentImages);
+
+    /// <summary>The same of a teacher.</summary>
+    internal IReadOnlyList<Shape> TeacherMaps(int teacher) => MapsOf(Teachers[teacher], TeacherImages[teacher]);
+
+    private static IReadOnlyList<Shape> MapsOf(Backbone network, Shape images) => [.. network.ForwardWithFeatures(Tensor.Meta(images)).Maps.Select(m => m.Shape)];
+}
 
 /// <summary>A way to be taught.</summary>
 /// <param name="Make">Makes its term, with parameters initialised.</param>
@@ -17,6 +32,9 @@ public sealed record DistillationMethod(Func<DistillationContext, IDistillationT
 {
     /// <summary>Whether it looks into the teachers, and not at their answers alone: stored answers do not suffice then.</summary>
     public bool NeedsNetworks { get; init; }
+
+    /// <summary>Whether it is for one teacher, and not for an ensemble.</summary>
+    public bool TakesOneTeacher { get; init; }
 }
 
 /// <summary>The ways to be taught, by the names of <c>--distill</c>. A new one is a row here.</summary>
@@ -29,6 +47,12 @@ public static class DistillationTerms
         ["hard"] = new(_ => new HardTargetTerm(), Weight: 0.5, TaskWeight: 0.5),
         ["token"] = new(c => new DistillationTokenTerm(c), Weight: 0.5, TaskWeight: 0.5),
         ["ssld"] = new(_ => new JensenShannonTerm(), Weight: 1, TaskWeight: 0),
+        ["meal-v2"] = new(c => new DiscriminatedTerm(c), Weight: 1, TaskWeight: 0),
+        // 100 times the mean square and 25 times distances, 50 times angles, in the same place.
+        ["hint"] = new(c => new HintTerm(c), Weight: 200) { NeedsNetworks = true },
+        ["rkd"] = new(_ => new RelationalTerm(), Weight: 25) { NeedsNetworks = true },
+        ["scalekd"] = new(c => new ScaleKdTerm(c)) { NeedsNetworks = true, TakesOneTeacher = true },
+        ["guidance"] = new(c => new GuidanceTerm(c)) { NeedsNetworks = true, TakesOneTeacher = true },
     };
 
     /// <summary>The names.</summary>

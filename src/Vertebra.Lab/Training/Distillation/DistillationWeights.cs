@@ -7,7 +7,7 @@ internal static class DistillationWeights
 {
     /// <summary>
     /// Writes out what follows from others, as timm's <c>train.py</c> does it: weights of the terms that are not given are those of their
-    /// methods, or what the labels' given weight leaves of 1. Nothing without a teacher.
+    /// methods, or what the labels' given weight leaves of 1 where the method shares 1 with the labels. Nothing without a teacher.
     /// </summary>
     public static void FillIn(TrainingOptions options)
     {
@@ -17,10 +17,14 @@ internal static class DistillationWeights
         options.KdTemperature ??= options.Reinforced is null ? 4 : 1;
         if (options.Reinforced is not null)
             options.TaskLossWeight ??= 0;
-        var rest = options.TaskLossWeight is { } task ? Math.Max(0, 1 - task) : (double?)null;
-        options.DistillLossWeight ??= [.. options.Distill.Select(n => rest ?? DistillationTerms.Find(n).Weight)];
+        if (options.Peers.Count > 0)
+            options.TaskLossWeight ??= 1 - new RoleChangeOptions().TeacherShare;
+        options.DistillLossWeight ??= [.. options.Distill.Select(n => WeightOf(DistillationTerms.Find(n), options.TaskLossWeight))];
         options.TaskLossWeight ??= DistillationTerms.Find(options.Distill[0]).TaskWeight;
     }
+
+    private static double WeightOf(DistillationMethod method, double? task) =>
+        task is { } given && method.Weight + method.TaskWeight == 1 ? Math.Max(0, 1 - given) : method.Weight;
 
     /// <summary>Checks the options' ranges.</summary>
     /// <exception cref="VertebraException">A value is out of range; the message names the flag and the range.</exception>
@@ -41,6 +45,19 @@ internal static class DistillationWeights
         TrainingOptions.Check(options.Unlabeled is null || options.Sampler == "random", "sampler", options.Sampler, "random with --unlabeled, whose images have no class");
         if (options.Reinforced is not null)
             ValidateReinforced(options);
+        if (options.Peers.Count > 0)
+            ValidatePeers(options);
+    }
+
+    private static void ValidatePeers(TrainingOptions options)
+    {
+        TrainingOptions.Check(options.Teacher is { } teacher && !teacher.Contains(','), "peers", string.Join(' ', options.Peers), "given together with one --teacher, the pivot of the group");
+        TrainingOptions.Check(Names(options) == Names(new()), "distill", Names(options), "left out with --peers");
+        TrainingOptions.Check(options.PeersPromoted >= 1 && options.PeersPromoted <= options.Peers.Count, "peers-promoted", options.PeersPromoted, $"1 to {options.Peers.Count}, so that one of the group is left to teach");
+        TrainingOptions.Check(options.TaskLossWeight is null or <= 1, "task-loss-weight", options.TaskLossWeight, "0 to 1 with --peers, whose share is what it leaves of 1");
+        TrainingOptions.Check(options.Unlabeled is null, "unlabeled", options.Unlabeled, "left out with --peers, who learn from labels too");
+        TrainingOptions.Check(options.AugSplits == 0, "aug-splits", options.AugSplits, "0 with --peers");
+        static string Names(TrainingOptions o) => string.Join(' ', o.Distill);
     }
 
     // Answers were stored for single images that are varied as the file says.

@@ -31,6 +31,12 @@ public sealed record DistillationPass
     /// <summary>The same of each teacher, without gradients; only where a term asks.</summary>
     public IReadOnlyList<IReadOnlyList<Tensor>> TeacherFeatures { get; init; } = [];
 
+    /// <summary>What modules of the student returned, by path: those of <see cref="IDistillationTerm.Layers"/>.</summary>
+    public IReadOnlyDictionary<string, Tensor> Layers { get; init; } = new Dictionary<string, Tensor>();
+
+    /// <summary>The same of the first teacher, without gradients: those of <see cref="IDistillationTerm.TeacherLayers"/>.</summary>
+    public IReadOnlyDictionary<string, Tensor> TeacherLayers { get; init; } = new Dictionary<string, Tensor>();
+
     /// <summary>What the teachers say together: the mean of their probabilities [S * N, classes].</summary>
     /// <param name="temperature">Divides the logits of each.</param>
     public Tensor TeacherProbabilities(double temperature = 1) => TeacherAnswers.MeanProbabilities(TeacherLogits, temperature);
@@ -44,6 +50,12 @@ public interface IDistillationTerm
 
     /// <summary>Whether <see cref="DistillationPass.HeadLogits"/> are wanted. The labels then teach the first head alone.</summary>
     bool NeedsHeads => false;
+
+    /// <summary>Paths of modules of the student whose outputs are wanted in <see cref="DistillationPass.Layers"/>.</summary>
+    IReadOnlyList<string> Layers => [];
+
+    /// <summary>Paths of modules of the first teacher whose outputs are wanted in <see cref="DistillationPass.TeacherLayers"/>.</summary>
+    IReadOnlyList<string> TeacherLayers => [];
 
     /// <summary>What is learned beside the student, by the same optimiser; null: nothing. Its parameters are initialised by the maker of the term.</summary>
     Module? Companion => null;

@@ -2,6 +2,7 @@ using Vertebra.Autograd;
 using Vertebra.Graphs;
 using Vertebra.Kernels;
 using Vertebra.Lab.Data;
+using Vertebra.Nn;
 using Vertebra.Ops;
 using Vertebra.Zoo;
 
@@ -20,26 +21,30 @@ public sealed class Teacher(Backbone network, Preprocessing own, Preprocessing s
 
     public Backbone Network => network;
 
+    /// <summary>Shape of one image [1, H, W, C] as it takes them.</summary>
+    public Shape Images => [1, own.Height, own.Width, own.Channels];
+
+    /// <summary>Paths of modules whose outputs are wanted beside its answers; not to be changed after the first answer.</summary>
+    public IReadOnlyList<string> Layers { get; set; } = [];
+
     /// <summary>Its answer to images.</summary>
     /// <param name="images">float32 [N, H, W, C], prepared for the student.</param>
     /// <param name="withFeatures">Whether its maps are wanted.</param>
-    /// <returns>Logits [N, classes], and the maps of <see cref="Backbone.FeatureInfo"/>, finest first.</returns>
-    public (Tensor Logits, IReadOnlyList<Tensor> Features) Answer(Tensor images, bool withFeatures = false)
+    /// <returns>Logits [N, classes], the maps of <see cref="Backbone.FeatureInfo"/>, finest first, and what <see cref="Layers"/> returned.</returns>
+    public (Tensor Logits, IReadOnlyList<Tensor> Features, IReadOnlyList<Tensor> Layers) Answer(Tensor images, bool withFeatures = false)
     {
         if (!_compiled.TryGetValue((images.Shape, withFeatures), out var graph))
             _compiled[(images.Shape, withFeatures)] = graph = Compile(images.Shape, withFeatures);
         var outputs = graph.Graph.Outputs.Select(o => Tensor.Empty(o.Shape)).ToArray();
         graph.Run([images], outputs);
-        return (outputs[0], outputs[1..]);
+        return (outputs[0], outputs[1..^Layers.Count], outputs[^Layers.Count..]);
     }
 
     private CompiledGraph Compile(Shape images, bool withFeatures) => GraphTracer.Trace(network, [Tensor.Meta(images)], inputs =>
     {
-        var prepared = Prepare(inputs[0]);
-        if (!withFeatures)
-            return [network.Forward(prepared)];
-        var (logits, maps) = network.ForwardWithFeatures(prepared);
-        return [logits, .. maps];
+        using var watch = new ModuleWatch(Layers.Select(l => network[l]));
+        var (logits, maps) = network.ForwardWithFeatures(Prepare(inputs[0]), withFeatures ? network.FeatureInfo : []);
+        return [logits, .. maps, .. Layers.Select(l => watch[network[l]])];
     }).Compile();
 
     /// <summary>The student's images as the teacher takes them.</summary>
@@ -60,10 +65,23 @@ public sealed class LiveTeachers(IReadOnlyList<Teacher> teachers) : ITeaching
     public IReadOnlyList<Backbone> Networks { get; } = [.. teachers.Select(t => t.Network)];
 
     /// <inheritdoc/>
+    public IReadOnlyList<Shape> Images { get; } = [.. teachers.Select(t => t.Images)];
+
+    /// <inheritdoc/>
+    public IReadOnlyList<string> Layers
+    {
+        get => teachers[0].Layers;
+        set => teachers[0].Layers = value;
+    }
+
+    /// <inheritdoc/>
     public TeacherAnswers Answer(Batch batch, bool withFeatures)
     {
         using var off = GradMode.Off();
         var answers = teachers.Select(t => t.Answer(batch.Images, withFeatures)).ToList();
-        return new([.. answers.Select(a => a.Logits)], [.. answers.Select(a => a.Features)]);
+        return new([.. answers.Select(a => a.Logits)], [.. answers.Select(a => a.Features)])
+        {
+            Layers = Layers.Zip(answers[0].Layers).ToDictionary(l => l.First, l => l.Second),
+        };
     }
 }

@@ -55,11 +55,20 @@ public static class Teaching
     /// <summary>What makes the objective of a run of its labels' loss.</summary>
     /// <param name="options">The run's options, effective values, with a teacher.</param>
     /// <param name="student">The network that is trained.</param>
+    /// <param name="images">How its images are prepared.</param>
     /// <param name="teaching">Who answers.</param>
     /// <exception cref="VertebraException">A method does not fit these networks.</exception>
-    public static Func<ITrainingLoss, ITrainingObjective> ObjectiveOf(TrainingOptions options, Backbone student, ITeaching teaching)
+    public static Func<ITrainingLoss, ITrainingObjective> ObjectiveOf(TrainingOptions options, Backbone student, Preprocessing images, ITeaching teaching)
     {
-        var context = new DistillationContext(options, student, teaching.Networks, student.NumClasses);
+        if (options.Peers.Count > 0)
+            return PeerGroup.Of(options, student, images, teaching.Networks[0]);
+        if (options.Distill.FirstOrDefault(n => DistillationTerms.Find(n).TakesOneTeacher) is { } single && teaching.Networks.Count != 1)
+            throw new VertebraException($"--distill {single} takes one teacher, and --teacher names {teaching.Networks.Count}");
+        var context = new DistillationContext(options, student, teaching.Networks, student.NumClasses)
+        {
+            StudentImages = [1, images.Height, images.Width, images.Channels],
+            TeacherImages = teaching.Images,
+        };
         var terms = options.Distill.Zip(options.DistillLossWeight!, (n, w) => new WeightedTerm(n, DistillationTerms.Find(n).Make(context), w)).ToList();
         return loss => new DistillationObjective(loss, options.TaskLossWeight!.Value, terms, teaching);
     }
