@@ -4,7 +4,7 @@ using Vertebra.Zoo;
 namespace Vertebra.Lab.Studies;
 
 /// <summary>Values of training options by name; later ones override.</summary>
-/// <param name="Values">Options and their values as text; <see cref="StudyGrid.Here"/> stands for the folder of the study.</param>
+/// <param name="Values">Options and their values as text; <see cref="StudyGrid.Here"/> stands for the folder of the study, <see cref="StudyGrid.Data"/> for the data's.</param>
 public sealed record StudySettings(IReadOnlyList<(TrainingOption Option, IReadOnlyList<string> Values)> Values)
 {
     /// <summary>No settings.</summary>
@@ -17,7 +17,9 @@ public sealed record StudySettings(IReadOnlyList<(TrainingOption Option, IReadOn
     public void Apply(TrainingOptions options, string folder)
     {
         foreach (var (option, values) in Values.Where(v => v.Option.Name != "recipe"))
-            option.Set(options, option.Kind is OptionKind.Text or OptionKind.Texts ? [.. values.Select(v => v.Replace(StudyGrid.Here, folder, StringComparison.Ordinal))] : values);
+            option.Set(options, option.Kind is OptionKind.Text or OptionKind.Texts ? [.. values.Select(Filled)] : values);
+
+        string Filled(string value) => value.Replace(StudyGrid.Here, folder, StringComparison.Ordinal).Replace(StudyGrid.Data, options.DataDir ?? "data", StringComparison.Ordinal);
     }
 }
 
@@ -44,6 +46,9 @@ public sealed record StudyGrid
 {
     /// <summary>Stands in values for the folder of the study: <c>teacher: "{study}/teacher"</c> is the run of a preparation.</summary>
     public const string Here = "{study}";
+
+    /// <summary>Stands in values for <c>data_dir</c>, which the command line may have given.</summary>
+    public const string Data = "{data}";
 
     private const int MostRuns = 10_000;
 

@@ -10,7 +10,7 @@ namespace Vertebra.Lab.Studies;
 public sealed class StudyRunner(StudyGrid grid, string folder, StudySettings? overrides = null)
 {
     // What may be otherwise when a study is gone on with: none of it changes a result.
-    private static readonly string[] Free = ["output", "experiment", "threads", "workers", "log-interval", "log-json", "tensorboard", "recovery-interval", "recovery-minutes", "data-dir", "recipe"];
+    private static readonly string[] Free = ["output", "experiment", "threads", "workers", "log-interval", "log-json", "tensorboard", "recovery-interval", "recovery-minutes", "data-dir", "unlabeled", "recipe"];
 
     /// <summary>Makes the watcher of a run; null for nobody.</summary>
     public Func<TrainingOptions, ITrainingProgress>? Watch { get; init; }

@@ -16,7 +16,7 @@ public class StudyGridTests
         variants:
           plain:
           fast: { recipe: super-convergence, epochs: 2 }
-          taught: { initial_checkpoint: "{study}/teacher" }
+          taught: { teacher: "{study}/teacher", unlabeled: "{data}/more" }
         networks: [resnet20_cifar, resnet56_cifar]
         seeds: [1, 2]
         comparisons:
@@ -47,7 +47,8 @@ public class StudyGridTests
         var fast = Of("fast-resnet56_cifar-1", command);
         Assert.Equal(("super-convergence", 2, "one-cycle", "there", 1L), (fast.Recipe, fast.Epochs, fast.Sched, fast.DataDir, fast.Seed));
         Assert.Equal(4, Of("plain-resnet20_cifar-1", command).Epochs);
-        Assert.Equal("/at/teacher", Of("taught-resnet20_cifar-1").InitialCheckpoint);
+        Assert.Equal("/at/teacher", Of("taught-resnet20_cifar-1").Teacher);
+        Assert.Equal("there/more", Of("taught-resnet20_cifar-1", command).Unlabeled);
         var teacher = Of("teacher");
         Assert.Equal(("resnet32_cifar", 7L), (teacher.Model, teacher.Seed));
     }
