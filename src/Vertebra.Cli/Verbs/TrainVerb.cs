@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
+using Vertebra.Communication;
 using Vertebra.Kernels;
 using Vertebra.Lab.Training;
+using Vertebra.Lab.Training.Distributed;
 
 namespace Vertebra.Cli.Verbs;
 
@@ -17,6 +19,8 @@ internal static class TrainVerb
         By a published recipe, with less to do:
           vertebra train --model resnet50 --recipe rsb-a3 --batch-size 64 --dataset folder --data-dir DIR
         Ctrl-C stops at the next update and saves; --resume RUN goes on with the same bits.
+        In several processes, on one machine or many, with a batch of --batch-size each:
+          mpirun -np 2 vertebra train ...
         """, FlagOf, _ => { });
 
     /// <summary>A verb that trains.</summary>
@@ -89,17 +93,24 @@ internal static class TrainVerb
             Console.Write(ArgsFile.Write(options, new TrainingOptions()));
             return Host.Success;
         }
-        if (options.Threads is { } threads)
-            Workers.Count = threads;
+        // What fails from here on ends without taking leave, and the launcher then ends the other processes.
+        var processes = MpiProcessGroup.FromLauncher();
+        Workers.Count = options.Threads ?? (processes is null ? Workers.Count : ProcessOrder.Threads(processes));
         var note = (string message) => Console.Error.WriteLine($"vertebra: {message}");
-        var run = resume is null ? TrainingRun.Start(options, note, Preparation, stop) : TrainingRun.Resume(resume, note, stop);
-        PrintHeader(run);
+        var run = resume is null ? TrainingRun.Start(options, note, Preparation, stop, processes) : TrainingRun.Resume(resume, note, stop, processes);
+        var isFirst = processes is null or { Rank: 0 };
+        if (isFirst)
+            PrintHeader(run, processes);
         var result = run.Run(new LineProgress(Console.Out, options.LogInterval, run.Options.EvalMetric), stop);
-        return Finish(run, result);
+        var code = isFirst ? Finish(run, result) : result.IsComplete ? Host.Success : Host.Interrupted;
+        processes?.Finish();
+        return code;
     }
 
-    private static void PrintHeader(TrainingRun run)
+    private static void PrintHeader(TrainingRun run, IProcessGroup? processes)
     {
+        if (processes is not null)
+            Console.WriteLine($"{processes.Count} processes, {run.Options.BatchSize * (long)processes.Count} images a batch");
         Console.WriteLine(run.TrainingData.Identity);
         Console.WriteLine(run.ValidationData.Identity);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -9,12 +9,13 @@ public static class Backpropagation
     /// <summary>Adds the gradient of this scalar to <see cref="Tensor.Grad"/> of every leaf it depends on.</summary>
     /// <param name="loss">A tensor of one element.</param>
     /// <param name="retainGraph">Keep what another walk over the same graph needs.</param>
+    /// <param name="leafDone">Told of every leaf as soon as its gradient is complete, while the walk goes on.</param>
     /// <exception cref="VertebraException">The loss depends on nothing that requires a gradient, is not a scalar, or was walked before.</exception>
-    public static void Backward(this Tensor loss, bool retainGraph = false)
+    public static void Backward(this Tensor loss, bool retainGraph = false, Action<Tensor>? leafDone = null)
     {
         CheckLoss(loss);
         using var recording = GradMode.Set(enabled: false);
-        new Walk(retainGraph, createGraph: false, wanted: null).Run(loss, Tensor.Ones(loss.Shape));
+        new Walk(retainGraph, createGraph: false, wanted: null, leafDone).Run(loss, Tensor.Ones(loss.Shape));
     }
 
     /// <summary>
@@ -30,7 +31,7 @@ public static class Backpropagation
         CheckLoss(loss);
         using var recording = GradMode.Set(enabled: createGraph);
         var wanted = inputs.ToArray();
-        return new Walk(retainGraph || createGraph, createGraph, wanted).Run(loss, Tensor.Ones(loss.Shape));
+        return new Walk(retainGraph || createGraph, createGraph, wanted, leafDone: null).Run(loss, Tensor.Ones(loss.Shape));
     }
 
     private static void CheckLoss(Tensor loss)
@@ -42,12 +43,13 @@ public static class Backpropagation
     }
 
     /// <summary>One walk: gradients that have arrived so far, and the nodes still to visit.</summary>
-    private sealed class Walk(bool retainGraph, bool createGraph, Tensor[]? wanted)
+    private sealed class Walk(bool retainGraph, bool createGraph, Tensor[]? wanted, Action<Tensor>? leafDone)
     {
         private readonly Dictionary<GradNode, Slot[]> _arrived = [];
         private readonly PriorityQueue<GradNode, long> _ready = new();
         private readonly Dictionary<Tensor, Slot> _leaves = new(ReferenceEqualityComparer.Instance);
         private readonly Dictionary<Edge, int> _wanted = [];
+        private readonly Dictionary<Tensor, int> _uses = new(ReferenceEqualityComparer.Instance);
 
         public Tensor[] Run(Tensor loss, Tensor seed)
         {
@@ -58,6 +60,8 @@ public static class Backpropagation
                     throw new VertebraException($"tensor {i} of those asked for does not require a gradient, or stands there twice");
             }
             var results = new Tensor?[_wanted.Count];
+            if (leafDone is not null)
+                CountUses(Edge.To(loss));
             Arrive(Edge.To(loss), seed);
             var clock = OpClock.Current;
             while (_ready.TryDequeue(out var node, out _))
@@ -82,6 +86,8 @@ public static class Backpropagation
                         Arrive(node.Edges[i], gradient);
                     gradients[i] = null;
                 }
+                if (leafDone is not null)
+                    FinishLeavesOf(node);
             }
             FinishLeaves(results);
             return wanted is null ? [] : [.. results.Select((r, i) => r ?? Tensor.Zeros(wanted[i].Shape))];
@@ -92,9 +98,42 @@ public static class Backpropagation
             foreach (var (leaf, slot) in _leaves)
             {
                 if (wanted is null)
-                    leaf.Grad = leaf.Grad is { } former ? Add(former, slot.Sum!) : slot.Sum;
+                    Finish(leaf, slot);
                 else if (_wanted.TryGetValue(new(null, 0, leaf), out var position))
                     results[position] = slot.Sum;
+            }
+        }
+
+        private void Finish(Tensor leaf, Slot slot)
+        {
+            leaf.Grad = leaf.Grad is { } former ? Add(former, slot.Sum!) : slot.Sum;
+            leafDone?.Invoke(leaf);
+        }
+
+        /// <summary>Counts how often each leaf is an operand of what is below an edge.</summary>
+        private void CountUses(Edge from)
+        {
+            var seen = new HashSet<GradNode>();
+            var pending = new Stack<Edge>([from]);
+            while (pending.TryPop(out var edge))
+            {
+                if (edge.Leaf is { } leaf)
+                    CollectionsMarshal.GetValueRefOrAddDefault(_uses, leaf, out _)++;
+                else if (edge.Node is { } node && seen.Add(node))
+                {
+                    foreach (var next in node.Edges)
+                        pending.Push(next);
+                }
+            }
+        }
+
+        /// <summary>Finishes the leaves that a node was the last to use. Those that also stand below nodes which no gradient reaches wait for the walk's end.</summary>
+        private void FinishLeavesOf(GradNode node)
+        {
+            foreach (var edge in node.Edges)
+            {
+                if (edge.Leaf is { } leaf && --CollectionsMarshal.GetValueRefOrAddDefault(_uses, leaf, out _) == 0 && _leaves.Remove(leaf, out var slot))
+                    Finish(leaf, slot);
             }
         }
 

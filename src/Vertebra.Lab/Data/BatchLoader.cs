@@ -29,14 +29,18 @@ public sealed class BatchLoader
         if (options.Repeats < 1)
             throw new VertebraException($"loader: {options.Repeats} repeats of an image must be at least 1");
         _count = SampleOrder.RepeatedLength(dataset.Count, options.Repeats);
-        if (options.DropLast && _count < options.BatchSize)
-            throw new VertebraException($"{dataset.Identity}: fewer images than one batch of {options.BatchSize}; use a batch size of at most {_count}");
+        if (options.Share.Count < 1 || (uint)options.Share.Index >= (uint)options.Share.Count)
+            throw new VertebraException($"loader: part {options.Share.Index} of {options.Share.Count} must be one of them");
         (_dataset, _options) = (dataset, options);
+        if (options.DropLast && _count < WholeBatch)
+            throw new VertebraException($"{dataset.Identity}: fewer images than one batch of {WholeBatch}; use a batch size of at most {_count / options.Share.Count}");
         _maker = new(dataset, transform, options);
     }
 
     /// <summary>Number of batches in an epoch.</summary>
-    public int BatchesPerEpoch => _options.DropLast ? _count / _options.BatchSize : (_count + _options.BatchSize - 1) / _options.BatchSize;
+    public int BatchesPerEpoch => (int)(_options.DropLast ? _count / WholeBatch : (_count + WholeBatch - 1) / WholeBatch);
+
+    private long WholeBatch => (long)_options.BatchSize * _options.Share.Count;
 
     /// <summary>Images that could not be read so far: each counts once, however often it was tried.</summary>
     public int BrokenCount => _maker.BrokenCount;
@@ -54,7 +58,7 @@ public sealed class BatchLoader
     }
 
     /// <summary>
-    /// The batches of an epoch. An evaluation batch of broken images only is left out. Ending the enumeration early ends
+    /// The batches of an epoch. An evaluation batch of broken images only is left out, and so is an empty part of the last one. Ending the enumeration early ends
     /// the threads behind it.
     /// </summary>
     /// <param name="epoch">Number of the epoch, from 0; decides order, crops and flips.</param>
@@ -80,8 +84,9 @@ public sealed class BatchLoader
 
         BatchJob Job(int number)
         {
-            var first = number * _options.BatchSize;
-            return new(_maker, number, order, first, Math.Min(_options.BatchSize, _count - first), epoch);
+            var first = (number * WholeBatch) + ((long)_options.Share.Index * _options.BatchSize);
+            var length = Math.Clamp(_count - first, 0, _options.BatchSize);
+            return new(_maker, number, order, (int)Math.Min(first, _count), (int)length, epoch);
         }
     }
 

@@ -10,6 +10,18 @@ public enum BrokenImages
     LeaveOut,
 }
 
+/// <summary>
+/// One of several loaders, in as many processes, that go through a set together: a batch is <see cref="Count"/> parts of the batch size
+/// one after another, and each loader makes one of them, of the same images, varied in the same way, as one loader of the whole would.
+/// </summary>
+/// <param name="Index">Which part, from 0.</param>
+/// <param name="Count">Number of parts, at least 1.</param>
+public readonly record struct LoaderShare(int Index, int Count)
+{
+    /// <summary>Batches are not shared.</summary>
+    public static LoaderShare All { get; } = new(0, 1);
+}
+
 /// <summary>How a <see cref="BatchLoader"/> goes through a data set.</summary>
 public sealed record LoaderOptions
 {
@@ -30,6 +42,9 @@ public sealed record LoaderOptions
 
     /// <summary>Leave out a last batch that is not full.</summary>
     public bool DropLast { get; init; }
+
+    /// <summary>Which part of every batch this loader makes.</summary>
+    public LoaderShare Share { get; init; } = LoaderShare.All;
 
     /// <summary>Seed of order, crops and flips.</summary>
     public ulong Seed { get; init; } = 42;

@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using Vertebra.Autograd;
+using Vertebra.Communication;
 using Vertebra.Graphs;
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Distributed;
 using Vertebra.Nn;
 
 namespace Vertebra.Lab.Training;
@@ -16,9 +18,10 @@ public static class Evaluator
     /// <param name="progress">Told of every batch; null for nobody.</param>
     /// <param name="isEma">What progress calls the weights.</param>
     /// <param name="cancellation">Stops between batches with <see cref="OperationCanceledException"/>.</param>
+    /// <param name="processes">Processes that share the work, each with its part of the images (<see cref="LoaderOptions.Share"/>), and all learn the result; null: this one alone.</param>
     /// <exception cref="VertebraException">Not one image could be read, or labels and network do not fit.</exception>
     public static EvaluationResult Run(
-        Module network, BatchLoader loader, int classCount, ITrainingProgress? progress = null, bool isEma = false, CancellationToken cancellation = default)
+        Module network, BatchLoader loader, int classCount, ITrainingProgress? progress = null, bool isEma = false, CancellationToken cancellation = default, IProcessGroup? processes = null)
     {
         var wasTraining = network.IsTraining;
         network.Eval();
@@ -29,11 +32,11 @@ public static class Evaluator
             Func<Tensor, Tensor>? infer = null;
             var start = Stopwatch.GetTimestamp();
             var former = start;
-            foreach (var batch in loader.Epoch(0, 0, cancellation))
+            var judged = JudgedRows.Of(loader.Epoch(0, 0, cancellation), images => (infer ??= Inference(network, images.Shape))(images));
+            foreach (var batch in processes is null ? judged : JudgedRows.Shared(judged, loader.BatchesPerEpoch, processes))
             {
                 cancellation.ThrowIfCancellationRequested();
-                infer ??= Inference(network, batch.Images.Shape);
-                evaluation.Add(infer(batch.Images), batch.Labels, batch.Indices);
+                evaluation.Add(batch.Logits, batch.Labels, batch.Indices);
                 var now = Stopwatch.GetTimestamp();
                 progress?.Evaluated(new(
                     batch.Number, loader.BatchesPerEpoch, isEma, Stopwatch.GetElapsedTime(former, now).TotalSeconds,

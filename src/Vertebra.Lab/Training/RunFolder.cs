@@ -68,6 +68,9 @@ public sealed class RunFolder
         }
     }
 
+    /// <summary>The folder that another process has made or opened.</summary>
+    public static RunFolder Of(string path) => new(path);
+
     /// <summary>Opens the folder of a run to go on with it, and clears away what a killed process may have left half-written.</summary>
     /// <exception cref="VertebraException">There is no such folder, or no saved state in it.</exception>
     public static RunFolder Open(string path)

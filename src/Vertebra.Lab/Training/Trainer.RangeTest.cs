@@ -35,9 +35,9 @@ public sealed partial class Trainer
                 return false;
             try
             {
-                var loss = Accumulate(batch);
+                var loss = Accumulate(batch, IsLastOfUpdate(batches, batch));
                 (losses, batches) = (losses + loss, batches + 1);
-                if (batches == _options.GradAccumSteps || batch.Number == Batches - 1)
+                if (IsLastOfUpdate(batches - 1, batch))
                 {
                     Update(batches);
                     test.Add(losses / batches);

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using Vertebra.Autograd;
+using Vertebra.Communication;
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Distributed;
 using Vertebra.Lab.Training.Losses;
 using Vertebra.Lab.Training.Mixing;
 using Vertebra.Nn;
@@ -36,6 +38,9 @@ public sealed record TrainerSetup
     public Func<ITrainingLoss, ITrainingObjective>? Objective { get; init; }
 
     public ITrainingProgress Progress { get; init; } = NoProgress.Instance;
+
+    /// <summary>The processes that train together, each with such a setup of its own, whose loaders have their shares; the first one writes. Null: this one alone.</summary>
+    public IProcessGroup? Processes { get; init; }
 }
 
 /// <summary>How a run ended.</summary>
@@ -72,6 +77,7 @@ public sealed partial class Trainer
     private readonly SwaPhase? _swa;
     private readonly DropBlockSchedule? _dropBlocks;
     private readonly TrainingClock _clock;
+    private readonly TrainingTeam? _team;
     private TrainingState _state = new();
     private EvaluationResult? _bestEvaluation;
 
@@ -80,7 +86,7 @@ public sealed partial class Trainer
     public Trainer(TrainerSetup setup)
     {
         _setup = setup;
-        _options = setup.Options.WithEffectiveValues();
+        _options = setup.Options.WithEffectiveValues(setup.Processes?.Count ?? 1);
         _network = setup.Network;
         var loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
         _objective = setup.Objective?.Invoke(loss) ?? new LabelObjective(loss);
@@ -92,7 +98,8 @@ public sealed partial class Trainer
         _epochs = _options.TotalEpochs(UpdatesPerEpoch);
         _ema = _options.ModelEma ? new(_network, _options.ModelEmaDecay, _options.ModelEmaWarmup) : null;
         _normLoss = _options.NormLoss > 0 ? new(_network, _options.NormLoss) : null;
-        _mixer = MixingOptions.Of(_options) is { } mixing ? new(mixing, setup.ClassCount, (ulong)_options.Seed) : null;
+        _team = setup.Processes is { } processes ? new(processes, _network, _objective.Companion, _options) : null;
+        _mixer = MixingOptions.Of(_options) is { } mixing ? new(mixing, setup.ClassCount, (ulong)(_options.Seed + Rank)) : null;
         _swa = _options.Swa ? new(_network, _options, _epochs) : null;
         _dropBlocks = DropBlockSchedule.Of(_network, _options, (long)_epochs * UpdatesPerEpoch);
         _clock = new(_options);
@@ -116,6 +123,10 @@ public sealed partial class Trainer
         _ => throw new VertebraException("--layer-decay needs a network of the zoo, which knows its layers"),
     };
 
+    private int Rank => _team?.Rank ?? 0;
+
+    private bool Writes => Rank == 0;
+
     private int Batches => _setup.Training.BatchesPerEpoch;
 
     private int UpdatesPerEpoch => (Batches + _options.GradAccumSteps - 1) / _options.GradAccumSteps;
@@ -126,6 +137,7 @@ public sealed partial class Trainer
     /// <exception cref="VertebraException">The loss is no longer finite, the saved state does not fit, or the folder cannot be written.</exception>
     public TrainingResult Run(CancellationToken cancellation = default)
     {
+        cancellation = _team?.Agreed(cancellation) ?? cancellation;
         Begin();
         while (_state.Epoch < _epochs)
         {
@@ -145,18 +157,23 @@ public sealed partial class Trainer
 
     private void Begin()
     {
-        if (File.Exists(_setup.Folder.State))
+        var isGoingOn = File.Exists(_setup.Folder.State);
+        if (_team?.AsFirst(isGoingOn) ?? isGoingOn)
         {
             _state = TrainingState.Load(_setup.Folder.State, _network, _objective.Companion, _ema, _swa?.Average, _optimizer);
             if (_state.BatchesPerEpoch != Batches)
-                throw new VertebraException($"the run had {_state.BatchesPerEpoch} batches an epoch, and now there are {Batches}: go on with the same images and batch size");
-            AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
+                throw new VertebraException($"the run had {_state.BatchesPerEpoch} batches an epoch, and now there are {Batches}: go on with the same images, batch size and number of processes");
+            if (Writes)
+                AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
             _setup.Progress.Note($"Going on at epoch {_state.Epoch}, batch {_state.NextBatch} of {Batches}.");
             return;
         }
-        AtomicFile.WriteText(_setup.Folder.Args, ArgsFile.Write(_options));
-        if (_setup.Config is { } config)
-            AtomicFile.WriteText(_setup.Folder.Config, config);
+        if (Writes)
+        {
+            AtomicFile.WriteText(_setup.Folder.Args, ArgsFile.Write(_options));
+            if (_setup.Config is { } config)
+                AtomicFile.WriteText(_setup.Folder.Config, config);
+        }
         _state.BatchesPerEpoch = Batches;
         Save();
     }
@@ -168,7 +185,8 @@ public sealed partial class Trainer
         if (!double.IsFinite(norm))
             throw Diverged($"the norm of the weights is {norm}", _state.NextBatch);
         _state.TotalSeconds += _clock.TakeElapsed();
-        _state.Save(_setup.Folder.State, _network, _objective.Companion, _ema, _swa?.Average, _optimizer);
+        if (Writes)
+            _state.Save(_setup.Folder.State, _network, _objective.Companion, _ema, _swa?.Average, _optimizer);
     }
 
     // ---------------------------------------------------------------- training
@@ -187,9 +205,9 @@ public sealed partial class Trainer
             // Between updates only: batch norm's statistics have moved with every batch of an accumulated update.
             if (accumulated == 0 && cancellation.IsCancellationRequested)
                 return false;
-            var loss = Accumulate(batch);
+            var loss = Accumulate(batch, IsLastOfUpdate(accumulated, batch));
             accumulated++;
-            if (accumulated == _options.GradAccumSteps || batch.Number == Batches - 1)
+            if (IsLastOfUpdate(accumulated - 1, batch))
             {
                 Update(accumulated);
                 accumulated = 0;
@@ -205,34 +223,41 @@ public sealed partial class Trainer
         return !cancellation.IsCancellationRequested;
     }
 
+    private bool IsLastOfUpdate(int before, Batch batch) => before + 1 == _options.GradAccumSteps || batch.Number == Batches - 1;
+
     /// <summary>The backward pass of one batch of an update.</summary>
-    private double Accumulate(Batch batch)
+    private double Accumulate(Batch batch, bool isLast)
     {
-        var (logits, value) = Differentiate(batch);
+        var (logits, value) = Differentiate(batch, isLast);
         if (_sharpness is not null)
             _accumulated.Add(batch);
-        _state.LossSum += value * batch.Count;
-        _state.Correct += Evaluation.CountCorrect(logits, batch.Labels, batch.Count);
-        _state.Images += batch.Count;
-        return value;
+        double[] sums = [value * batch.Count, Evaluation.CountCorrect(logits, batch.Labels, batch.Count), batch.Count];
+        _team?.Processes.Sum(sums);
+        _state.LossSum += sums[0];
+        _state.Correct += (long)sums[1];
+        _state.Images += (long)sums[2];
+        return sums[0] / sums[2];
     }
 
-    /// <summary>Adds a batch's gradients to those that there are.</summary>
-    private (Tensor Logits, double Loss) Differentiate(Batch batch)
+    /// <summary>Adds a batch's gradients to those that there are; after the last of an update they are those of all processes.</summary>
+    private (Tensor Logits, double Loss) Differentiate(Batch batch, bool isLast)
     {
         var (logits, loss) = Forward(batch);
         var value = loss.ToScalar();
         if (!float.IsFinite(value))
             throw Diverged($"the loss is {value}", batch.Number);
         // Not part of the loss that is reported: it says nothing about images.
-        (_normLoss?.AddTo(loss) ?? loss).Backward();
+        (_normLoss?.AddTo(loss) ?? loss).Backward(leafDone: isLast && _team is not null ? _team.GradientDone : null);
+        if (isLast)
+            _team?.FinishPass();
         return (logits, value);
     }
 
     private (Tensor Logits, Tensor Loss) Forward(Batch batch)
     {
         _dropBlocks?.MoveTo(_state.Updates);
-        using var random = TrainingRandom.Begin((ulong)_options.Seed, ((long)_state.Epoch * Batches) + batch.Number);
+        var step = ((long)_state.Epoch * Batches) + batch.Number;
+        using var random = TrainingRandom.Begin((ulong)_options.Seed, (step * (_team?.Count ?? 1)) + Rank);
         return _objective.Compute(_network, batch);
     }
 
@@ -255,7 +280,7 @@ public sealed partial class Trainer
         sharpness.Ascend(1f / _accumulated.Count);
         _optimizer.ZeroGrad();
         foreach (var batch in _accumulated)
-            Differentiate(batch);
+            Differentiate(batch, isLast: batch == _accumulated[^1]);
         sharpness.Descend();
         _accumulated.Clear();
     }
@@ -284,7 +309,7 @@ public sealed partial class Trainer
             MeanSeconds = _clock.MeanBatchSeconds,
             DataSeconds = batch.Wait.TotalSeconds,
             MeanDataSeconds = _clock.MeanDataSeconds,
-            Images = batch.Count,
+            Images = batch.Count * (_team?.Count ?? 1),
             LearningRate = _optimizer.LearningRate,
             TimeLeft = _clock.Estimate(batchesLeft, evaluationsLeft),
         });
@@ -307,7 +332,8 @@ public sealed partial class Trainer
         _state.Rows.Add(row);
         _swa?.EpochFinished(_state.Epoch);
         SaveWeights(row, average ?? plain);
-        AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
+        if (Writes)
+            AtomicFile.WriteText(_setup.Folder.Summary, RunSummary.Write(_state.Rows));
         _state.Epoch++;
         (_state.NextBatch, _state.LossSum, _state.Correct, _state.Images) = (0, 0, 0, 0);
         (_state.EpochSeconds, _state.DataSeconds) = (0, 0);
@@ -340,12 +366,15 @@ public sealed partial class Trainer
 
     private EvaluationResult Evaluate(bool isEma, CancellationToken cancellation)
     {
-        var result = Evaluator.Run(_network, _setup.Validation, _setup.ClassCount, _setup.Progress, isEma, cancellation);
+        var result = Judge(_setup.Progress, isEma, cancellation);
         if (!double.IsFinite(result.Loss))
             throw Diverged($"the validation loss is {result.Loss}", Batches);
         _setup.Progress.EvaluationFinished(result, isEma);
         return result;
     }
+
+    private EvaluationResult Judge(ITrainingProgress? progress, bool isEma, CancellationToken cancellation) =>
+        Evaluator.Run(_network, _setup.Validation, _setup.ClassCount, progress, isEma, cancellation, _team?.Processes);
 
     private void SaveWeights(EpochRow row, EvaluationResult? evaluation)
     {
@@ -374,7 +403,8 @@ public sealed partial class Trainer
         {
             using var borrowed = swa.Average.Borrow();
             BatchStatistics.Reestimate(_network, _setup.Training, _state.Epoch, (ulong)_options.Seed, cancellation);
-            var result = Evaluator.Run(_network, _setup.Validation, _setup.ClassCount, _setup.Progress, cancellation: cancellation);
+            _team?.ShareStatistics();
+            var result = Judge(_setup.Progress, isEma: false, cancellation);
             _setup.Progress.Note(FormattableString.Invariant($"Mean of the weights of {swa.Average.Count} epochs: top-1 {result.Top1:0.##}, loss {result.Loss:0.####} ({_setup.Folder.LastSwa})"));
             WriteWeights(_setup.Folder.LastSwa, Plain, _state.Epoch - 1, Scores.Of(result), "swa");
             KeepIfBest(result, _state.Epoch - 1, Plain, "swa");
@@ -389,8 +419,10 @@ public sealed partial class Trainer
 
     private IEnumerable<(string Name, Tensor Tensor)> Plain => _network.State().Select(e => (e.Name, e.Tensor));
 
-    private static void WriteWeights(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, int epoch, Scores? scores, string kind)
+    private void WriteWeights(string path, IEnumerable<(string Name, Tensor Tensor)> tensors, int epoch, Scores? scores, string kind)
     {
+        if (!Writes)
+            return;
         var metadata = new Dictionary<string, string> { ["format"] = "pt", ["epoch"] = $"{epoch}", ["weights"] = kind };
         if (scores is { } s)
         {
@@ -404,13 +436,14 @@ public sealed partial class Trainer
     /// <summary>The best epoch's evaluation anew, when an earlier process made it.</summary>
     private EvaluationResult? EvaluateBest(CancellationToken cancellation)
     {
-        if (_state.Best is null || !File.Exists(_setup.Folder.Best))
+        var isThere = _state.Best is not null && File.Exists(_setup.Folder.Best);
+        if (!(_team?.AsFirst(isThere) ?? isThere))
             return null;
         var last = _network.State().Select(e => (e.Tensor, Copy: e.Tensor.Clone())).ToArray();
         try
         {
             _network.Load(Safetensors.Read(_setup.Folder.Best).Tensors, _setup.Folder.Best);
-            return Evaluator.Run(_network, _setup.Validation, _setup.ClassCount, cancellation: cancellation);
+            return Judge(progress: null, isEma: false, cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {

@@ -85,6 +85,7 @@ public sealed class TrainingOption
         Text("Network", "drop-block-schedule", "constant, or linear: from 0 up to that share over the run", o => o.DropBlockSchedule, (o, v) => o.DropBlockSchedule = v),
 
         Integer("Images", "img-size", "side of the input image (default: the network's or data set's)", o => o.ImgSize, (o, v) => o.ImgSize = v),
+        Integer("Images", "train-img-size", "side of training images, where judged ones are to have another (default: --img-size)", o => o.TrainImgSize, (o, v) => o.TrainImgSize = v),
         Numbers("Images", "mean", "mean of each channel of pixels in [0, 1]", o => o.Mean, (o, v) => o.Mean = v),
         Numbers("Images", "std", "standard deviation of each channel", o => o.Std, (o, v) => o.Std = v),
         Number("Images", "crop-pct", "share of the resized image that the evaluation crop keeps", o => o.CropPct, (o, v) => o.CropPct = v),
@@ -205,6 +206,8 @@ public sealed class TrainingOption
         Flag("Run", "log-json", "write the numbers of every progress line and epoch to metrics.jsonl too", o => o.LogJson, (o, v) => o.LogJson = v),
         Flag("Run", "tensorboard", "write them to an event file for TensorBoard too", o => o.Tensorboard, (o, v) => o.Tensorboard = v),
         Integer("Run", "val-interval", "epochs between evaluations", o => o.ValInterval, (o, v) => o.ValInterval = v),
+        Text("Run", "dist-bn", "several processes: running statistics of batch norms are the mean over them (reduce), or the first one's (broadcast)", o => o.DistBn, (o, v) => o.DistBn = v),
+        Flag("Run", "sync-bn", "several processes: batch norms normalise by the statistics of all their batches together", o => o.SyncBn, (o, v) => o.SyncBn = v),
         Integer("Run", "recovery-interval", "updates between saved states inside an epoch (0: by time only)", o => o.RecoveryInterval, (o, v) => o.RecoveryInterval = v),
         Number("Run", "recovery-minutes", "minutes between saved states inside an epoch (0: off)", o => o.RecoveryMinutes, (o, v) => o.RecoveryMinutes = v),
         Text("Run", "eval-metric", "what makes an epoch the best: top1, top5 or loss", o => o.EvalMetric, (o, v) => o.EvalMetric = v),

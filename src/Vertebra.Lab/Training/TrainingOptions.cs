@@ -72,6 +72,8 @@ public sealed partial class TrainingOptions
 
     public int? ImgSize { get; set; }
 
+    public int? TrainImgSize { get; set; }
+
     public IReadOnlyList<double>? Mean { get; set; }
 
     public IReadOnlyList<double>? Std { get; set; }
@@ -285,6 +287,10 @@ public sealed partial class TrainingOptions
 
     public int ValInterval { get; set; } = 1;
 
+    public string DistBn { get; set; } = "reduce";
+
+    public bool SyncBn { get; set; }
+
     public int RecoveryInterval { get; set; }
 
     public double RecoveryMinutes { get; set; } = 10;
@@ -304,7 +310,8 @@ public sealed partial class TrainingOptions
     /// A copy in which everything that follows from other values is written out: learning rate, warm-up, validation batch
     /// size, the kind of a packed data set. What comes from the network or the data set stays open.
     /// </summary>
-    public TrainingOptions WithEffectiveValues()
+    /// <param name="processes">How many processes take a batch each.</param>
+    public TrainingOptions WithEffectiveValues(int processes = 1)
     {
         Validate();
         var result = Clone();
@@ -314,7 +321,7 @@ public sealed partial class TrainingOptions
         var isAdaptive = Opt.Contains("ada", StringComparison.Ordinal) || Opt.Contains("lamb", StringComparison.Ordinal);
         result.LrBase ??= Optimizers.Find(Opt)!.Rate;
         result.LrBaseScale ??= isAdaptive ? "sqrt" : "linear";
-        var ratio = (double)BatchSize * GradAccumSteps / LrBaseSize;
+        var ratio = (double)BatchSize * processes * GradAccumSteps / LrBaseSize;
         result.Lr ??= result.LrBase * (result.LrBaseScale == "sqrt" ? Math.Sqrt(ratio) : ratio);
         // timm always warms up for 5 epochs, which would be all of a short run. One cycle has a rise of its own.
         result.WarmupEpochs ??= Sched == "one-cycle" ? 0 : Math.Min(5, Epochs / 20.0);
@@ -335,6 +342,7 @@ public sealed partial class TrainingOptions
         Check(ValSplit is null or (> 0 and < 1), "val-split", ValSplit, "a share between 0 and 1");
         Check(TrainLimit is null or >= 1, "train-limit", TrainLimit, "at least 1");
         Check(ImgSize is null or (>= 1 and <= 16384), "img-size", ImgSize, "1 to 16384");
+        Check(TrainImgSize is null or (>= 1 and <= 16384), "train-img-size", TrainImgSize, "1 to 16384");
         Check(Epochs is >= 1 and <= 1_000_000, "epochs", Epochs, "1 to 1000000");
         Check(GradAccumSteps is >= 1 and <= 1_000_000, "grad-accum-steps", GradAccumSteps, "1 to 1000000");
         Check(Lr is null or (>= 0 and < 1e6), "lr", Lr, "at least 0");
@@ -392,6 +400,7 @@ public sealed partial class TrainingOptions
         Check(Scale.Count == 2 && Ratio.Count == 2, "scale", string.Join(' ', Scale), "two numbers, as must be --ratio");
         Check(LogInterval >= 1, "log-interval", LogInterval, "at least 1");
         Check(ValInterval >= 1, "val-interval", ValInterval, "at least 1");
+        Check(DistBn is "reduce" or "broadcast", "dist-bn", DistBn, "reduce or broadcast");
         Check(RecoveryInterval >= 0, "recovery-interval", RecoveryInterval, "at least 0 (0: off)");
         Check(RecoveryMinutes >= 0, "recovery-minutes", RecoveryMinutes, "at least 0 (0: off)");
         Check(Seed >= 0, "seed", Seed, "at least 0");

@@ -1,6 +1,8 @@
+using Vertebra.Communication;
 using Vertebra.Graphs;
 using Vertebra.Lab.Data;
 using Vertebra.Lab.Training.Distillation;
+using Vertebra.Lab.Training.Distributed;
 using Vertebra.Lab.Training.Logging;
 using Vertebra.Lab.Training.Losses;
 using Vertebra.Nn;
@@ -19,12 +21,14 @@ public sealed class TrainingRun
     private readonly BatchLoader _validation;
     private readonly ReinforcedFile? _reinforced;
     private readonly Func<ITrainingLoss, ITrainingObjective>? _objective;
+    private readonly IProcessGroup? _processes;
 
-    private TrainingRun(TrainingOptions options, RunFolder? folder, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
+    private TrainingRun(
+        TrainingOptions options, RunFolder? folder, bool isResumed, IProcessGroup? processes, Action<string> note, Action<long, long, string>? progress, CancellationToken cancellation)
     {
         _reinforced = options.Reinforced is { } file ? ReinforcedFile.Open(file) : null;
         options = _reinforced?.ImposeOn(options) ?? options;
-        (Options, IsResumed) = (options, folder is not null);
+        (Options, IsResumed, _processes) = (options, isResumed, processes);
         // Before any data is made or read.
         var (weights, description) = FindNetwork(folder, note, progress, cancellation);
         var dataOptions = new DatasetOptions { ValidationShare = options.ValSplit, Seed = (ulong)options.Seed, Progress = progress, Cancellation = cancellation };
@@ -35,11 +39,21 @@ public sealed class TrainingRun
         ValidationData = DatasetFactory.Open(options.Dataset, directory, DatasetSplit.Validation, dataOptions);
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
         var teaching = options.HasTeacher ? FindTeachers(note, progress, cancellation) : null;
-        _objective = teaching is null ? null : Teaching.ObjectiveOf(options, Network, Preprocessing, teaching);
-        _training = new(TrainingData, new(Preprocessing, AugmentationOptions.Of(options, TrainingData.Kind, Preprocessing)),
-            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with { Repeats = Math.Max(1, options.AugRepeats), Sampling = options.Sampling, Workers = options.Workers, Warn = note, Draw = teaching is StoredAnswers stored ? stored.Draw : null });
+        TrainingPreprocessing = PreprocessingForTraining();
+        _objective = teaching is null ? null : Teaching.ObjectiveOf(options, Network, TrainingPreprocessing, teaching);
+        var share = processes is null ? LoaderShare.All : new(processes.Rank, processes.Count);
+        _training = new(TrainingData, new(TrainingPreprocessing, AugmentationOptions.Of(options, TrainingData.Kind, TrainingPreprocessing)),
+            LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with
+            {
+                Repeats = Math.Max(1, options.AugRepeats),
+                Sampling = options.Sampling,
+                Workers = options.Workers,
+                Warn = note,
+                Share = share,
+                Draw = teaching is StoredAnswers stored ? stored.Draw : null,
+            });
         _validation = new(ValidationData, new(Preprocessing),
-            LoaderOptions.ForEvaluation(options.ValidationBatchSize ?? options.BatchSize) with { Workers = options.Workers, Warn = note });
+            LoaderOptions.ForEvaluation(options.ValidationBatchSize ?? options.BatchSize) with { Workers = options.Workers, Warn = note, Share = share });
         // Last, so that a wrong option or missing data leave no folder behind.
         Folder = folder ?? RunFolder.Create(options.Output ?? "runs", options.Experiment ?? RunFolder.NameFor(DateTime.Now, options.Model, Preprocessing.Width));
     }
@@ -60,6 +74,9 @@ public sealed class TrainingRun
     /// <summary>How images are prepared for evaluation, and from now on for these weights.</summary>
     public Preprocessing Preprocessing { get; }
 
+    /// <summary>Size and normalisation of training images: those of <see cref="Preprocessing"/>, at <c>--train-img-size</c> where that is given.</summary>
+    public Preprocessing TrainingPreprocessing { get; }
+
     /// <summary>Multiply-accumulates for one image.</summary>
     public long Macs => Graph.Trace(Network, [1, Preprocessing.Height, Preprocessing.Width, Preprocessing.Channels]).Macs;
 
@@ -74,31 +91,38 @@ public sealed class TrainingRun
     /// <param name="note">Told what the user should know: adapted weights, broken images.</param>
     /// <param name="progress">Told how far a long preparation of data is.</param>
     /// <param name="cancellation">Stops such a preparation.</param>
+    /// <param name="processes">The processes that train together, each of which calls this; null: this one alone.</param>
     /// <exception cref="VertebraException">An option, the data or a checkpoint is wrong; no folder is made then.</exception>
-    public static TrainingRun Start(TrainingOptions options, Action<string> note, Action<long, long, string>? progress = null, CancellationToken cancellation = default)
+    public static TrainingRun Start(
+        TrainingOptions options, Action<string> note, Action<long, long, string>? progress = null, CancellationToken cancellation = default, IProcessGroup? processes = null)
     {
         options.Validate();
-        if (!options.Pretrained && OptimizerCoupling.NoteFor(options.Model, options.Opt) is { } coupling)
+        if (processes is not { Rank: > 0 } && !options.Pretrained && OptimizerCoupling.NoteFor(options.Model, options.Opt) is { } coupling)
             note(coupling);
-        return new(options.WithEffectiveValues(), null, note, progress, cancellation);
+        var effective = options.WithEffectiveValues(processes?.Count ?? 1);
+        return ProcessOrder.FirstThenOthers(
+            processes, folder => new TrainingRun(effective, folder is null ? null : RunFolder.Of(folder), isResumed: false, processes, note, progress, cancellation), run => run.Folder.Path);
     }
 
     /// <summary>Sets up what a run's folder says, to go on from its state.</summary>
     /// <param name="path">The run's folder.</param>
     /// <param name="note">Told what the user should know.</param>
     /// <param name="cancellation">Stops the preparation.</param>
+    /// <param name="processes">The processes that train together, as many as before; each calls this, and sees the folder.</param>
     /// <exception cref="VertebraException">The folder is no run, or its data are gone.</exception>
-    public static TrainingRun Resume(string path, Action<string> note, CancellationToken cancellation = default)
+    public static TrainingRun Resume(string path, Action<string> note, CancellationToken cancellation = default, IProcessGroup? processes = null) =>
+        ProcessOrder.FirstThenOthers(processes, opened => Resume(opened is null ? RunFolder.Open(path) : RunFolder.Of(opened), note, cancellation, processes), run => run.Folder.Path);
+
+    private static TrainingRun Resume(RunFolder folder, Action<string> note, CancellationToken cancellation, IProcessGroup? processes)
     {
-        var folder = RunFolder.Open(path);
         var options = new TrainingOptions();
         ArgsFile.ReadFile(folder.Args, options);
-        return new(options.WithEffectiveValues(), folder, note, null, cancellation);
+        return new(options.WithEffectiveValues(processes?.Count ?? 1), folder, isResumed: true, processes, note, null, cancellation);
     }
 
     /// <summary>Trains to the end, or until cancellation is asked for; then the state is saved and <see cref="Resume"/> goes on.</summary>
     public TrainingResult Run(ITrainingProgress progress, CancellationToken cancellation) =>
-        new Trainer(Setup(RunLogs.Around(progress, Options, Folder, _training.BatchesPerEpoch, IsResumed))).Run(cancellation);
+        new Trainer(Setup(_processes is { Rank: > 0 } ? NoProgress.Instance : RunLogs.Around(progress, Options, Folder, _training.BatchesPerEpoch, IsResumed))).Run(cancellation);
 
     /// <summary>Finds the learning rates that this run could have, in its place: see <see cref="RangeTest"/>.</summary>
     public RangeTest TestRates(RangeTestSettings settings, ITrainingProgress progress, CancellationToken cancellation) =>
@@ -115,6 +139,7 @@ public sealed class TrainingRun
         Config = Description.ToJson(),
         Objective = _objective,
         Progress = progress,
+        Processes = _processes,
     };
 
     /// <summary>Name, options, preprocessing and class names: what goes beside the weights.</summary>
@@ -133,10 +158,10 @@ public sealed class TrainingRun
         var isSource = Pretrained.IsSource(Options.Model);
         if (Options.Pretrained && Options.InitialCheckpoint is not null)
             throw new VertebraException("--pretrained and --initial-checkpoint both say which weights to start from: give one of them");
-        if (folder is not null && isSource)
-            return (null, NetworkFiles.ReadDescription(folder.Config));
+        if (IsResumed && isSource)
+            return (null, NetworkFiles.ReadDescription(folder!.Config));
         var hub = Hub(note, progress);
-        if (folder is null && (Options.Pretrained || isSource))
+        if (!IsResumed && (Options.Pretrained || isSource))
             return Pretrained.Find(Options.Model, hub, cancellation);
         var description = Options.Pretrained ? Pretrained.Published(Options.Model) : new(Options.Model, new(), Models.Find(Options.Model).Config);
         if (Options.InitialCheckpoint is not { } path)
@@ -202,6 +227,23 @@ public sealed class TrainingRun
         if (Options.Freeze.Count > 0)
             note($"{network.Freeze([.. Options.Freeze])} of {network.NamedParameters().Count()} parameters are frozen");
         return (network, preprocessing);
+    }
+
+    /// <summary>The same at another size, if the network takes both.</summary>
+    private Preprocessing PreprocessingForTraining()
+    {
+        if (Options.TrainImgSize is not { } side || (side == Preprocessing.Height && side == Preprocessing.Width))
+            return Preprocessing;
+        try
+        {
+            _ = Graph.Trace(Network, [1, side, side, Preprocessing.Channels]);
+        }
+        catch (VertebraException e)
+        {
+            throw new VertebraException(
+                $"--train-img-size {side}: {Options.Model} is built for images of one size, {Preprocessing.Height}x{Preprocessing.Width}, and cannot be trained at another ({e.Message}); leave it out, or give both by --img-size", e);
+        }
+        return Preprocessing.WithSize(side);
     }
 
     /// <summary>A preprocessing with what the options say in its place.</summary>

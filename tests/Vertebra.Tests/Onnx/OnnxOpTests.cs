@@ -24,6 +24,7 @@ public class OnnxOpTests
         [typeof(FusedLinear)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(JoinedBatchNorm)] = "what a compiled graph runs; the graph it was compiled from is exported",
         [typeof(JointAttention)] = "what networks run; a trace has it one by one",
+        [typeof(SumOverProcesses)] = "training",
         [typeof(MaxPoolPick)] = "part of second derivatives",
     };
 

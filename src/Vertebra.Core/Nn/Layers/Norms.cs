@@ -1,3 +1,4 @@
+using Vertebra.Communication;
 using Vertebra.Ops;
 
 namespace Vertebra.Nn;
@@ -102,10 +103,28 @@ public sealed class BatchNorm2d : NormLayer
 
     public Tensor RunningVar => _runningVar;
 
-    protected override Tensor Normalise(Tensor x) => Normalise(x, Kernels.Activation.None, null);
+    /// <summary>Training takes the statistics over the batches of these processes, of equal size, as if they were one batch; null: over its own.</summary>
+    public IProcessGroup? Processes { get; set; }
+
+    private bool IsSynchronised => Processes is not null && IsTraining;
+
+    protected override Tensor Normalise(Tensor x) => IsSynchronised ? NormaliseTogether(x, Processes!) : Normalise(x, Kernels.Activation.None, null);
 
     protected override Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) =>
-        FusedKind(activation) is { } kind ? Normalise(x, kind, residual) : null;
+        !IsSynchronised && FusedKind(activation) is { } kind ? Normalise(x, kind, residual) : null;
+
+    private Tensor NormaliseTogether(Tensor x, IProcessGroup processes)
+    {
+        var sum = new SumOverProcesses(processes);
+        var axes = Enumerable.Range(0, x.Rank - 1).ToArray();
+        var share = 1f / processes.Count;
+        var mean = sum.Apply(x.Mean(axes)) * share;
+        var centred = x - mean;
+        var variance = sum.Apply(centred.Square().Mean(axes)) * share;
+        if (!mean.IsMeta)
+            Track(mean, variance, x.ElementCount / x.Shape[-1] * processes.Count);
+        return (centred * (variance + Epsilon).Rsqrt() * _weight) + _bias;
+    }
 
     private Tensor Normalise(Tensor x, Kernels.Activation activation, Tensor? residual)
     {
@@ -113,11 +132,14 @@ public sealed class BatchNorm2d : NormLayer
             return x.BatchNorm(_weight, _bias, _runningMean, _runningVar, Epsilon, activation, residual, _momentum);
         var (result, mean, variance) = x.BatchNormTraining(_weight, _bias, Epsilon, activation, residual);
         if (!mean.IsMeta)
-        {
-            RunningStatistics.Track(_runningMean, _runningVar, mean, variance, x.ElementCount / x.Shape[-1], _momentum);
-            _batches.CopyFrom<long>([_batches.ToArray<long>()[0] + 1]);
-        }
+            Track(mean, variance, x.ElementCount / x.Shape[-1]);
         return result;
+    }
+
+    private void Track(Tensor mean, Tensor variance, long count)
+    {
+        RunningStatistics.Track(_runningMean, _runningVar, mean, variance, count, _momentum);
+        _batches.CopyFrom<long>([_batches.ToArray<long>()[0] + 1]);
     }
 }
 

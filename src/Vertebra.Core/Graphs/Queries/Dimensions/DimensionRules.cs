@@ -88,6 +88,7 @@ internal static class DimensionRules
         [typeof(ScatterAdd)] = s_opaque,
         [typeof(SoftCrossEntropy)] = s_opaque,
         [typeof(SoftCrossEntropyGradient)] = s_opaque,
+        [typeof(SumOverProcesses)] = s_opaque,
         [typeof(SoftmaxGradient)] = s_opaque,
         [typeof(Unslice)] = s_opaque,
     };
