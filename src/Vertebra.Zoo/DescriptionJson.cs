@@ -131,7 +131,7 @@ internal static class DescriptionJson
             Reparameterised = arguments.Flag("inference_mode") ?? false,
         };
         options.Validate();
-        return new(architecture, options, ReadConfig(cfg, known)) { LabelNames = reader.Texts("label_names") ?? [] };
+        return new(architecture, options, ReadConfig(cfg, known)) { LabelNames = reader.Texts("label_names") ?? [], IsMultiLabel = reader.Flag("multi_label") ?? false };
     }
 
     private static PretrainedConfig ReadConfig(JsonFields cfg, PretrainedConfig known) => known with

@@ -15,6 +15,9 @@ public sealed record NetworkDescription(string Architecture, ModelOptions Option
     /// <summary>Names of the classes in the order of the logits; empty when unknown.</summary>
     public IReadOnlyList<string> LabelNames { get; init; } = [];
 
+    /// <summary>An image may show several classes: each logit is a question of its own, whose sigmoid is the answer's probability.</summary>
+    public bool IsMultiLabel { get; init; }
+
     /// <summary>Builds the network, with fresh weights.</summary>
     public Backbone Build()
     {
@@ -39,6 +42,8 @@ public sealed record NetworkDescription(string Architecture, ModelOptions Option
             DescriptionJson.WriteConfig(json, Config);
             if (LabelNames.Count > 0)
                 DescriptionJson.WriteStrings(json, "label_names", LabelNames);
+            if (IsMultiLabel)
+                json.WriteBoolean("multi_label", true);
             json.WriteEndObject();
         }
         return Encoding.UTF8.GetString(stream.ToArray()) + "\n";

@@ -48,7 +48,7 @@ internal static class AugmentVerb
         {
             var data = DatasetFactory.Open(options.Dataset, options.DataDir ?? "data", DatasetSplit.Train);
             var places = Enumerable.Range(0, Math.Min(images, data.Count)).Select(i => (int)((long)i * data.Count / images));
-            grid = new([.. places.Select(i => ($"{data.ClassNames[data.Label(i)]}: {data.NameOf(i)}", data.Load(i)))], data.Kind, data.Preprocessing, options, samples);
+            grid = new([.. places.Select(i => ($"{string.Join(", ", data.LabelsOf(i).Select(l => data.ClassNames[l]))}: {data.NameOf(i)}", data.Load(i)))], data.Kind, data.Preprocessing, options, samples);
         }
         if (extension == ".png")
             PngWriter.Save(output, grid.ToImage());

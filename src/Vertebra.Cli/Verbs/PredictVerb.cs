@@ -18,22 +18,26 @@ internal static class PredictVerb
         var images = new Argument<string[]>("images") { Description = "JPEG or PNG files", Arity = ArgumentArity.OneOrMore };
         var topk = new Option<int>("--topk") { Description = "how many classes to show", DefaultValueFactory = _ => 5 };
         var json = new Option<bool>("--json") { Description = "print one JSON line an image" };
+        var threshold = new Option<double>("--threshold") { Description = "networks for images of several classes: show all classes that are at least so probable", DefaultValueFactory = _ => 0.5 };
         var kind = new Option<string>("--output-type") { Description = "prob: probabilities of classes; logits: their scores; embeddings: the pooled features that the classifier sees", DefaultValueFactory = _ => "prob" };
         kind.AcceptOnlyFromAmong("prob", "logits", "embeddings");
         var command = new Command("predict", "Tell what images show.");
         network.AddTo(command);
         command.Arguments.Add(images);
         command.Options.Add(topk);
+        command.Options.Add(threshold);
         command.Options.Add(kind);
         command.Options.Add(json);
-        command.SetAction(parsed => Run(network.Load(parsed), parsed.GetRequiredValue(images), parsed.GetValue(topk), parsed.GetValue(kind)!, parsed.GetValue(json)));
+        command.SetAction(parsed => Run(network.Load(parsed), parsed.GetRequiredValue(images), parsed.GetValue(topk), parsed.GetValue(threshold), parsed.GetValue(kind)!, parsed.GetValue(json)));
         return command;
     }
 
-    private static int Run(LoadedNetwork loaded, string[] images, int topk, string kind, bool json)
+    private static int Run(LoadedNetwork loaded, string[] images, int topk, double threshold, string kind, bool json)
     {
         if (topk < 1)
             throw new VertebraException($"--topk is {topk}; it must be at least 1");
+        if (threshold is not (>= 0 and <= 1))
+            throw new VertebraException(FormattableString.Invariant($"--threshold is {threshold}; it must be 0 to 1"));
         if (kind == "embeddings")
             loaded.Network.ResetClassifier(0);
         var transform = new InputTransform(loaded.Preprocessing);
@@ -44,8 +48,10 @@ internal static class PredictVerb
             var input = transform.Apply(ImageDecoder.Decode(path));
             using var off = GradMode.Off();
             var output = network.Run(input)[0];
-            var values = (kind == "prob" ? output.Softmax(-1) : output).ToArray<float>();
-            var best = kind == "embeddings" ? [] : Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).ThenBy(i => i).Take(topk).ToArray();
+            var isMultiLabel = loaded.Network.Description.IsMultiLabel;
+            var values = (kind != "prob" ? output : isMultiLabel ? output.Sigmoid() : output.Softmax(-1)).ToArray<float>();
+            var sorted = Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).ThenBy(i => i);
+            int[] best = kind == "embeddings" ? [] : isMultiLabel && kind == "prob" ? [.. sorted.TakeWhile(i => values[i] >= threshold)] : [.. sorted.Take(topk)];
             if (json)
                 PrintJson(path, best, values, kind, loaded);
             else
@@ -59,6 +65,8 @@ internal static class PredictVerb
         Console.WriteLine(path);
         if (kind == "embeddings")
             Console.WriteLine($"  {string.Join(' ', values.Select(v => v.ToString("0.#####", CultureInfo.InvariantCulture)))}");
+        else if (best.Length == 0)
+            Console.WriteLine("  no class is probable enough");
         foreach (var i in best)
         {
             var value = kind == "prob" ? string.Create(CultureInfo.InvariantCulture, $"{100 * values[i],6:0.00} %") : string.Create(CultureInfo.InvariantCulture, $"{values[i],8:0.0000}");

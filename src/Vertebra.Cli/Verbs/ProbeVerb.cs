@@ -49,6 +49,8 @@ internal static class ProbeVerb
 
     private static FeatureSet FeaturesOf(LoadedNetwork loaded, IImageDataset data, int batch, CancellationToken stop)
     {
+        if (data.IsMultiLabel)
+            throw new VertebraException($"{data.Identity}: probes tell classes apart that exclude each other; use images of one class each");
         Console.WriteLine(data.Identity);
         var loader = new BatchLoader(data, new(loaded.Preprocessing), LoaderOptions.ForEvaluation(batch) with { CacheBytes = 0, Warn = message => Console.Error.WriteLine($"vertebra: {message}") });
         var progress = ProgressLines.Begin();

@@ -51,13 +51,14 @@ internal sealed unsafe class MpiLibrary
         if (NativeLibrary.TryGetExport(handle, "ompi_mpi_comm_world", out _world))
         {
             (_sum, _float, _double, _byte) = (Export("ompi_mpi_op_sum"), Export("ompi_mpi_float"), Export("ompi_mpi_double"), Export("ompi_mpi_byte"));
-            (_inPlace, _ignoreStatus) = ((void*)1, null);
+            _inPlace = (void*)1;
         }
         else
         {
             _world = 0x44000000;
             (_sum, _float, _double, _byte) = (0x58000003, 0x4c00040a, 0x4c00080b, 0x4c00010d);
-            (_inPlace, _ignoreStatus) = ((void*)-1, (void*)1);
+            _inPlace = (void*)-1;
+            _ignoreStatus = (void*)1;
         }
     }
 

@@ -19,4 +19,7 @@ public sealed record Batch(int Number, Tensor Images, Tensor Labels, IReadOnlyLi
 
     /// <summary>float32 [S * N, classes]: in place of the labels, where images were mixed or have several classes; not smoothed. Null: the labels say all.</summary>
     public Tensor? Targets { get; init; }
+
+    /// <summary>The targets say which classes each image shows, and the labels only one of them, -1 where there is none.</summary>
+    public bool IsMultiLabel { get; init; }
 }

@@ -62,7 +62,11 @@ internal sealed class BatchJob
         if (indices.Length == 0)
             return null;
         var labels = Enumerable.Repeat(Array.ConvertAll(indices, _maker.Label), _maker.Views).SelectMany(l => l).ToArray();
-        return new(_number, images, Tensor.From(labels, [labels.Length]), indices, wait) { Splits = _maker.Views, Epoch = _epoch };
+        var batch = new Batch(_number, images, Tensor.From(labels, [labels.Length]), indices, wait) { Splits = _maker.Views, Epoch = _epoch };
+        if (_maker.Targets(indices) is not { } targets)
+            return batch;
+        float[] all = [.. Enumerable.Repeat(targets, _maker.Views).SelectMany(t => t)];
+        return batch with { IsMultiLabel = true, Targets = Tensor.From(all, [labels.Length, all.Length / labels.Length]) };
     }
 
     private SampleViews ViewsOf(Tensor images, int place, int samples) => new(images.AsSpan<float>(), place, samples, _maker.InputLength);

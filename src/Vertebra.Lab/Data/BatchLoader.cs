@@ -45,13 +45,16 @@ public sealed class BatchLoader
     /// <summary>Images that could not be read so far: each counts once, however often it was tried.</summary>
     public int BrokenCount => _maker.BrokenCount;
 
+    /// <summary>Whether an image may show several classes.</summary>
+    public bool IsMultiLabel => _dataset.IsMultiLabel;
+
     /// <summary>How many images each of <paramref name="classCount"/> classes has; those without a label are not counted.</summary>
     public long[] LabelCounts(int classCount)
     {
         var counts = new long[classCount];
         for (var i = 0; i < _dataset.Count; i++)
         {
-            if (_dataset.Label(i) is not PooledDataset.NoLabel and var label)
+            foreach (var label in _dataset.LabelsOf(i))
                 counts[label]++;
         }
         return counts;
@@ -92,7 +95,7 @@ public sealed class BatchLoader
 
     private int[] Order(int epoch) => !_options.Shuffle ? SampleOrder.Sequential(_dataset.Count)
         : _options.Sampling == ClassSampling.Natural ? SampleOrder.Shuffled(_dataset.Count, _options.Seed, epoch)
-        : ClassOrder.Draw([.. Enumerable.Range(0, _dataset.Count).Select(_dataset.Label)], _options.Sampling, _options.Seed, epoch);
+        : ClassOrder.Draw([.. Enumerable.Range(0, _dataset.Count).Select(_dataset.LabelsOf)], _options.Sampling, _options.Seed, epoch);
 
     private int WorkerCount => _options.Workers ?? (_dataset.IsInMemory && _maker.InputLength <= SmallInput ? 1 : Math.Clamp(Environment.ProcessorCount / 2, 1, 8));
 }

@@ -15,18 +15,20 @@ public enum ClassSampling
 
 /// <summary>
 /// Epochs in which classes do not stand by their size. An epoch has as many places as there are images, and each class its
-/// share of them to the rounding; a class's images take turns, so that none is shown again before all of them were.
+/// share of them to the rounding; a class's images take turns, so that none is shown again before all of them were. An image of several
+/// classes takes turns in each, and those of none are a class of their own.
 /// </summary>
 internal static class ClassOrder
 {
     /// <summary>The images of an epoch, in an order drawn by seed and epoch.</summary>
-    /// <param name="labels">Class of each image.</param>
+    /// <param name="labels">Classes of each image.</param>
     /// <param name="sampling">The classes' shares; not <see cref="ClassSampling.Natural"/>.</param>
     /// <param name="seed">Seed of the order.</param>
     /// <param name="epoch">Number of the epoch.</param>
-    public static int[] Draw(int[] labels, ClassSampling sampling, ulong seed, int epoch)
+    public static int[] Draw(IReadOnlyList<int>[] labels, ClassSampling sampling, ulong seed, int epoch)
     {
-        var classes = Enumerable.Range(0, labels.Length).GroupBy(i => labels[i]).OrderBy(g => g.Key).Select(g => (Label: g.Key, Images: g.ToArray())).ToArray();
+        var classes = labels.SelectMany((own, image) => own.DefaultIfEmpty(-1).Select(label => (label, image)))
+            .GroupBy(l => l.label, l => l.image).OrderBy(g => g.Key).Select(g => (Label: g.Key, Images: g.ToArray())).ToArray();
         var shares = Array.ConvertAll(classes, c => sampling == ClassSampling.Balanced ? 1 : Math.Sqrt(c.Images.Length));
         var places = Places(shares, labels.Length, epoch);
         var drawn = new List<int>(labels.Length);

@@ -1,3 +1,4 @@
+using Vertebra.Lab.Data.MultiLabel;
 using Vertebra.Lab.Data.Packing;
 using Vertebra.Lab.Data.Shapes;
 using Vertebra.Zoo;
@@ -17,6 +18,7 @@ public static class DatasetFactory
         ["mnist"] = (directory, split, _) => new IdxDataset(directory, fashion: false, split == DatasetSplit.Train),
         ["fashion-mnist"] = (directory, split, _) => new IdxDataset(directory, fashion: true, split == DatasetSplit.Train),
         ["shapes"] = ShapesDataset.Open,
+        ["multi-label"] = MultiLabelDataset.Open,
         ["vpk"] = VpkDataset.Open,
     };
 

@@ -26,8 +26,14 @@ public interface IImageDataset
     /// <summary>True when <see cref="Load"/> only copies memory, so that caching its result gains nothing.</summary>
     bool IsInMemory { get; }
 
-    /// <summary>Class of image <paramref name="index"/>, in [0, number of classes).</summary>
+    /// <summary>Class of image <paramref name="index"/>, in [0, number of classes); of several the first, and -1 where it has none.</summary>
     int Label(int index);
+
+    /// <summary>Whether an image may show several classes, or none.</summary>
+    bool IsMultiLabel => false;
+
+    /// <summary>All classes of image <paramref name="index"/>, ascending.</summary>
+    IReadOnlyList<int> LabelsOf(int index) => [Label(index)];
 
     /// <summary>What messages call image <paramref name="index"/>: its file, or its file and record.</summary>
     string NameOf(int index);

@@ -28,6 +28,8 @@ public sealed class PooledDataset(IImageDataset labelled, IImageDataset unlabell
     /// <summary>Class of an image, or <see cref="NoLabel"/>.</summary>
     public int Label(int index) => index < labelled.Count ? labelled.Label(index) : NoLabel;
 
+    public IReadOnlyList<int> LabelsOf(int index) => index < labelled.Count ? labelled.LabelsOf(index) : [];
+
     public string NameOf(int index) => index < labelled.Count ? labelled.NameOf(index) : unlabelled.NameOf(index - labelled.Count);
 
     public RgbImage Load(int index) => index < labelled.Count ? labelled.Load(index) : unlabelled.Load(index - labelled.Count);

@@ -44,6 +44,21 @@ internal sealed class SampleMaker(IImageDataset dataset, InputTransform transfor
 
     public long Label(int index) => dataset.Label(index);
 
+    /// <summary>A 1 for every class of each image, [images, classes] row by row; null for a set of one class an image.</summary>
+    public float[]? Targets(int[] indices)
+    {
+        if (!dataset.IsMultiLabel)
+            return null;
+        var classes = dataset.ClassNames.Count;
+        var targets = new float[indices.Length * classes];
+        for (var i = 0; i < indices.Length; i++)
+        {
+            foreach (var label in dataset.LabelsOf(indices[i]))
+                targets[(i * classes) + label] = 1;
+        }
+        return targets;
+    }
+
     /// <summary>Passes on what was found broken since the last call.</summary>
     public void DrainWarnings()
     {

@@ -43,6 +43,10 @@ public sealed class SubsetDataset(IImageDataset whole, IReadOnlyList<int> indice
 
     public int Label(int index) => whole.Label(indices[index]);
 
+    public bool IsMultiLabel => whole.IsMultiLabel;
+
+    public IReadOnlyList<int> LabelsOf(int index) => whole.LabelsOf(indices[index]);
+
     public string NameOf(int index) => whole.NameOf(indices[index]);
 
     public RgbImage Load(int index) => whole.Load(indices[index]);

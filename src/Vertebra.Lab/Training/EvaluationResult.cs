@@ -24,6 +24,13 @@ public sealed class EvaluationResult
     /// <summary>The wrong answers given with the most confidence, the worst first.</summary>
     public required IReadOnlyList<Mistake> Mistakes { get; init; }
 
+    /// <summary>
+    /// For images of several classes; null for others. <see cref="Loss"/> is the binary cross-entropy then, the mean over classes; an image
+    /// counts in <see cref="Top1"/> and <see cref="Top5"/> when any of its classes is there, those without one do not count; and
+    /// <see cref="Confusion"/> is empty.
+    /// </summary>
+    public MultiLabelScores? MultiLabel { get; init; }
+
     /// <summary>How many images of a class were judged.</summary>
     public int CountOf(int label) => Confusion.Where(c => c.Key.Actual == label).Sum(c => c.Value);
 

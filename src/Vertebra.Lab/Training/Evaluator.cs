@@ -36,7 +36,7 @@ public static class Evaluator
             foreach (var batch in processes is null ? judged : JudgedRows.Shared(judged, loader.BatchesPerEpoch, processes))
             {
                 cancellation.ThrowIfCancellationRequested();
-                evaluation.Add(batch.Logits, batch.Labels, batch.Indices);
+                evaluation.Add(batch.Logits, batch.Labels, batch.Indices, batch.Targets);
                 var now = Stopwatch.GetTimestamp();
                 progress?.Evaluated(new(
                     batch.Number, loader.BatchesPerEpoch, isEma, Stopwatch.GetElapsedTime(former, now).TotalSeconds,

@@ -44,7 +44,12 @@ public static class RunReport
         var cards = new List<(string, string)>();
         if (result.BestEvaluation is { } best)
         {
-            cards.Add((Text($"{best.Top1:0.00} %"), "top-1"));
+            if (best.MultiLabel is { } scores)
+            {
+                cards.Add((Text($"{scores.MeanAveragePrecision:0.00} %"), "mean average precision"));
+                cards.Add((Text($"{scores.MacroF1:0.00} %"), "F1, mean of classes"));
+            }
+            cards.Add((Text($"{best.Top1:0.00} %"), best.MultiLabel is null ? "top-1" : "top-1 is one of the image's"));
             if (best.ClassCount > 5)
                 cards.Add((Text($"{best.Top5:0.00} %"), "top-5"));
             cards.Add((Text($"{best.Loss:0.000}"), "cross-entropy"));

@@ -88,6 +88,8 @@ public sealed partial class Trainer
         _setup = setup;
         _options = setup.Options.WithEffectiveValues(setup.Processes?.Count ?? 1);
         _network = setup.Network;
+        if (setup.Training.IsMultiLabel != _options.MultiLabel)
+            throw new VertebraException($"--multi-label is {(_options.MultiLabel ? "given" : "left out")}, but the training images have {(_options.MultiLabel ? "one class each" : "several classes")}");
         var loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
         _objective = setup.Objective?.Invoke(loss) ?? new LabelObjective(loss);
         _optimizer = Optimizers.Create([.. Groups(), .. CompanionGroups()], _options);
@@ -231,7 +233,7 @@ public sealed partial class Trainer
         var (logits, value) = Differentiate(batch, isLast);
         if (_sharpness is not null)
             _accumulated.Add(batch);
-        double[] sums = [value * batch.Count, Evaluation.CountCorrect(logits, batch.Labels, batch.Count), batch.Count];
+        double[] sums = [value * batch.Count, Evaluation.CountCorrect(logits, batch), batch.Count];
         _team?.Processes.Sum(sums);
         _state.LossSum += sums[0];
         _state.Correct += (long)sums[1];

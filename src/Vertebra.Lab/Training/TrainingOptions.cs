@@ -22,6 +22,8 @@ public sealed partial class TrainingOptions
 
     public int? TrainLimit { get; set; }
 
+    public bool MultiLabel { get; set; }
+
     public int BatchSize { get; set; } = 128;
 
     public string Sampler { get; set; } = "random";
@@ -317,6 +319,8 @@ public sealed partial class TrainingOptions
         var result = Clone();
         if (DatasetFactory.IsPack(DataDir))
             result.Dataset = "vpk";
+        if (MultiLabel)
+            (result.Dataset, result.EvalMetric) = ("multi-label", EvalMetric == "top1" ? "map" : EvalMetric);
         // "ada" and "lamb" as in timm: the rate of adaptive methods grows with the square root of the batch.
         var isAdaptive = Opt.Contains("ada", StringComparison.Ordinal) || Opt.Contains("lamb", StringComparison.Ordinal);
         result.LrBase ??= Optimizers.Find(Opt)!.Rate;
@@ -404,7 +408,10 @@ public sealed partial class TrainingOptions
         Check(RecoveryInterval >= 0, "recovery-interval", RecoveryInterval, "at least 0 (0: off)");
         Check(RecoveryMinutes >= 0, "recovery-minutes", RecoveryMinutes, "at least 0 (0: off)");
         Check(Seed >= 0, "seed", Seed, "at least 0");
-        Check(EvalMetric is "top1" or "top5" or "loss", "eval-metric", EvalMetric, "top1, top5 or loss");
+        Check(EvalMetric is "top1" or "top5" or "loss" || (MultiLabel && EvalMetric is "map" or "f1"), "eval-metric", EvalMetric, "top1, top5 or loss, or with --multi-label map or f1");
+        Check(!MultiLabel || Dataset is "folder" or "multi-label" or "shapes", "dataset", Dataset, "folder or left out with --multi-label");
+        Check(!MultiLabel || !HasTeacher, "multi-label", MultiLabel, "left out with a teacher");
+        Check(MultiLabel || Dataset != "multi-label", "multi-label", MultiLabel, "given with --dataset multi-label");
         Check(ScheduleNames.ContainsKey(Sched), "sched", Sched, string.Join(", ", ScheduleNames.Keys));
         Check(Optimizers.Find(Opt) is not null, "opt", Opt, string.Join(", ", Optimizers.Names));
         var betas = Optimizers.Find(Opt)!.Betas;

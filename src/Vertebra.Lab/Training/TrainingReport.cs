@@ -58,7 +58,8 @@ public sealed class TrainingReport
             [Series("training", r => r.TrainLoss), Series("validation", r => r.Eval?.Loss), Series("validation, weight average", r => r.Ema?.Loss)]);
         var accuracy = LineChart.Draw("Accuracy", "epoch", "percent",
             [Series("training (augmented)", r => r.TrainTop1), Series("validation top-1", r => r.Eval?.Top1),
-                Series("validation top-1, weight average", r => r.Ema?.Top1), Series("validation top-5", r => ClassNames.Count > 5 ? r.Eval?.Top5 : null)]);
+                Series("validation top-1, weight average", r => r.Ema?.Top1), Series("validation top-5", r => ClassNames.Count > 5 ? r.Eval?.Top5 : null),
+                Series("mean average precision", r => r.Eval?.Map), Series("mean average precision, weight average", r => r.Ema?.Map)]);
         var rate = LineChart.Draw("Learning rate", "epoch", "rate at the end of the epoch", [Series("learning rate", r => r.LearningRate)]);
         var speed = LineChart.Draw("Throughput", "epoch", "images per second", [Series("training", r => r.ImagesPerSecond)]);
         var waiting = LineChart.Draw("Waiting for images", "epoch", "percent of the training time", [Series("waiting", r => 100 * r.DataSeconds / Math.Max(1e-9, r.Seconds))]);
@@ -69,6 +70,8 @@ public sealed class TrainingReport
     {
         if (Evaluation is not { } evaluation)
             return Markup.None;
+        if (evaluation.MultiLabel is { } scores)
+            return Precisions(scores);
         var matrix = HeatMap.CanShow(ClassNames.Count)
             ? HeatMap.Draw("Rows: true class. Columns: predicted class. Blue: right, orange: wrong.", ClassNames, evaluation.Confusion)
             : Markup.Of($"<p class=\"faint\">{ClassNames.Count} classes are too many for a matrix; the table shows what was confused most.</p>");
@@ -88,6 +91,16 @@ public sealed class TrainingReport
                 """)),
             ReportPage.Section("Accuracy by class, the weakest first", ReportPage.Bars([.. bars])),
         ]);
+    }
+
+    private Markup Precisions(MultiLabelScores scores)
+    {
+        var bars = Enumerable.Range(0, ClassNames.Count).OrderBy(c => scores.AveragePrecision[c] ?? 101)
+            .Select(c => (ClassNames[c], scores.AveragePrecision[c], FormattableString.Invariant($"F1 {scores.F1[c] ?? 0:0.0} %, {scores.Counts[c]} images")));
+        return ReportPage.Section("Average precision by class, the weakest first", Markup.Of($"""
+            <p class="faint">{EvaluationNote}</p>
+            {ReportPage.Bars([.. bars])}
+            """));
     }
 
     private Markup Mistakes()

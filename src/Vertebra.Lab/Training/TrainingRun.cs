@@ -111,9 +111,9 @@ public sealed class TrainingRun
     /// <param name="processes">The processes that train together, as many as before; each calls this, and sees the folder.</param>
     /// <exception cref="VertebraException">The folder is no run, or its data are gone.</exception>
     public static TrainingRun Resume(string path, Action<string> note, CancellationToken cancellation = default, IProcessGroup? processes = null) =>
-        ProcessOrder.FirstThenOthers(processes, opened => Resume(opened is null ? RunFolder.Open(path) : RunFolder.Of(opened), note, cancellation, processes), run => run.Folder.Path);
+        ProcessOrder.FirstThenOthers(processes, opened => GoOn(opened is null ? RunFolder.Open(path) : RunFolder.Of(opened), note, cancellation, processes), run => run.Folder.Path);
 
-    private static TrainingRun Resume(RunFolder folder, Action<string> note, CancellationToken cancellation, IProcessGroup? processes)
+    private static TrainingRun GoOn(RunFolder folder, Action<string> note, CancellationToken cancellation, IProcessGroup? processes)
     {
         var options = new TrainingOptions();
         ArgsFile.ReadFile(folder.Args, options);
@@ -148,6 +148,7 @@ public sealed class TrainingRun
         Options = Network.Description.Options with { NumClasses = Network.NumClasses, InChans = Network.InChans },
         Config = Network.Description.Config.With(Preprocessing),
         LabelNames = TrainingData.ClassNames,
+        IsMultiLabel = Options.MultiLabel,
     };
 
     private static IImageDataset Limited(IImageDataset data, int? limit) => limit is { } count ? SubsetDataset.Balanced(data, count, "--train-limit") : data;
@@ -201,6 +202,8 @@ public sealed class TrainingRun
         var classes = Options.NumClasses ?? TrainingData.ClassNames.Count;
         if (classes < TrainingData.ClassNames.Count)
             throw new VertebraException($"--num-classes {classes} is less than the {TrainingData.ClassNames.Count} classes of {TrainingData.Identity}");
+        if (classes != TrainingData.ClassNames.Count && Options.MultiLabel)
+            throw new VertebraException($"--num-classes {classes} must be the {TrainingData.ClassNames.Count} classes of {TrainingData.Identity} with --multi-label: leave it out");
         var network = NetworkFiles.Build(description, new ModelOptions
         {
             NumClasses = classes,

@@ -12,7 +12,7 @@ public sealed class MpiTests : IDisposable
     private static readonly string[] Training =
     [
         "train", "--model", "resnet20_cifar", "--dataset", "folder", "--data-dir", "photos", "--val-split", "0.25", "--img-size", "16", "--train-crop-mode", "rrc",
-        "--opt", "sgd", "--lr", "0.05", "--warmup-epochs", "0", "--epochs", "2", "--log-interval", "1", "--threads", "1",
+        "--opt", "sgd", "--lr", "0.05", "--warmup-epochs", "0", "--log-interval", "1", "--threads", "1",
     ];
 
     private readonly TemporaryFolder _folder = new();
@@ -24,10 +24,10 @@ public sealed class MpiTests : IDisposable
     public void Two_processes_give_the_weights_of_one(string mpirun)
     {
         MakePhotos();
-        var shared = MpiRun.Finish(MpiRun.Start(_folder.Path, mpirun, 2, [.. Training, "--batch-size", "8", "--sync-bn", "--experiment", "two"])).Succeeded();
+        var shared = MpiRun.Finish(MpiRun.Start(_folder.Path, mpirun, 2, [.. Training, "--epochs", "2", "--batch-size", "8", "--sync-bn", "--experiment", "two"])).Succeeded();
         Assert.Contains("2 processes, 16 images a batch", shared);
         Assert.Single(shared.Split('\n'), l => l.Contains("Writing to"));
-        CommandLine.Run(_folder.Path, [.. Training, "--batch-size", "16", "--experiment", "one"]).Succeeded();
+        CommandLine.Run(_folder.Path, [.. Training, "--epochs", "2", "--batch-size", "16", "--experiment", "one"]).Succeeded();
         var (one, two) = (Weights("one"), Weights("two"));
         Assert.Equal(one.Keys, two.Keys);
         foreach (var (name, tensor) in one.Where(t => t.Value.DType == DType.Float32))

@@ -50,6 +50,8 @@ public static class Packer
         Action<long, long>? progress = null, Action<string>? warn = null, CancellationToken cancellation = default)
     {
         options.Validate();
+        if (training.IsMultiLabel || validation is { IsMultiLabel: true })
+            throw new VertebraException($"{training.Identity}: a pack keeps one class an image; train on the folder itself");
         if (validation is not null && !validation.ClassNames.SequenceEqual(training.ClassNames))
             throw new VertebraException($"{validation.Identity}: other classes than {training.Identity}; pack the two by themselves");
         var result = default(PackResult);

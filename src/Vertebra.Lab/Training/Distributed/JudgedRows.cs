@@ -11,9 +11,12 @@ namespace Vertebra.Lab.Training.Distributed;
 /// <param name="Indices">Which images of the data set they are.</param>
 internal sealed record JudgedRows(int Number, Tensor Logits, Tensor Labels, IReadOnlyList<int> Indices)
 {
+    /// <summary>float32 [N, classes], for images of several classes; null for others.</summary>
+    public Tensor? Targets { get; init; }
+
     /// <summary>Runs a network over batches.</summary>
     public static IEnumerable<JudgedRows> Of(IEnumerable<Batch> batches, Func<Tensor, Tensor> infer) =>
-        batches.Select(b => new JudgedRows(b.Number, infer(b.Images), b.Labels, b.Indices));
+        batches.Select(b => new JudgedRows(b.Number, infer(b.Images), b.Labels, b.Indices) { Targets = b.IsMultiLabel ? b.Targets : null });
 
     /// <summary>
     /// The rows of all processes, in the order in which one process would have them: after each round all know everything, so that each
@@ -47,6 +50,7 @@ internal sealed record JudgedRows(int Number, Tensor Logits, Tensor Labels, IRea
         stream.Write(MemoryMarshal.AsBytes<int>(Indices.ToArray()));
         stream.Write(MemoryMarshal.AsBytes<long>(Labels.ToArray<long>()));
         stream.Write(MemoryMarshal.AsBytes<float>(Logits.ToArray<float>()));
+        stream.Write(MemoryMarshal.AsBytes<float>(Targets?.ToArray<float>() ?? []));
         return stream.ToArray();
     }
 
@@ -55,12 +59,14 @@ internal sealed record JudgedRows(int Number, Tensor Logits, Tensor Labels, IRea
         var (count, classes) = (BitConverter.ToInt32(bytes), BitConverter.ToInt32(bytes[4..]));
         var indices = Take<int>(ref bytes, 8, count);
         var labels = Take<long>(ref bytes, 0, count);
-        return new(number, Tensor.From(Take<float>(ref bytes, 0, count * classes), [count, classes]), Tensor.From(labels, [count]), indices);
+        var logits = Tensor.From(Take<float>(ref bytes, 0, count * classes), [count, classes]);
+        var targets = bytes.Length == 0 ? null : Tensor.From(Take<float>(ref bytes, 0, count * classes), [count, classes]);
+        return new(number, logits, Tensor.From(labels, [count]), indices) { Targets = targets };
 
         static T[] Take<T>(ref ReadOnlySpan<byte> bytes, int skipped, int count) where T : unmanaged
         {
             var values = new T[count];
-            var target = MemoryMarshal.AsBytes<T>(values);
+            var target = MemoryMarshal.AsBytes(values.AsSpan());
             bytes.Slice(skipped, target.Length).CopyTo(target);
             bytes = bytes[(skipped + target.Length)..];
             return values;

@@ -34,7 +34,8 @@ public static class TrainingLosses
     public static ITrainingLoss Create(TrainingOptions options, Tensor? classWeights = null) => Makers[NameOf(options)](options, classWeights);
 
     /// <summary>Which of <see cref="Names"/> the options mean.</summary>
-    internal static string NameOf(TrainingOptions options) => options.JsdLoss ? "jsd" : options.BceLoss ? "bce" : options.Loss;
+    internal static string NameOf(TrainingOptions options) => 
+        options.JsdLoss ? "jsd" : options.BceLoss || (options.MultiLabel && options.Loss == "ce") ? "bce" : options.Loss;
 
     /// <summary>Softmax cross-entropy: the fused op of labels where they say all.</summary>
     private static Tensor CrossEntropy(Tensor logits, Batch batch, double smoothing, Tensor? classWeights) =>
@@ -86,6 +87,8 @@ public static class TrainingLosses
         var hasMargin = NameOf(options) is "am-softmax" or "aam-softmax";
         TrainingOptions.Check(!hasMargin || options.Head == "cosine", "head", options.Head ?? "left out", "cosine with a margin loss");
         TrainingOptions.Check(!hasMargin || MixingOptions.Of(options) is null, "mixup", options.Mixup, "0, like --cutmix, with a margin loss, which needs one class an image");
+        TrainingOptions.Check(
+            !options.MultiLabel || NameOf(options) is "bce" or "focal-sigmoid" or "asl-multi-label", "loss", NameOf(options), "bce, focal-sigmoid or asl-multi-label with --multi-label");
         ClassWeights.Validate(options);
     }
 }

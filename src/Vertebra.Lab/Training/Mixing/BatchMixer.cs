@@ -24,7 +24,7 @@ public sealed class BatchMixer(MixingOptions options, int classCount, ulong seed
         if (options.OffEpoch > 0 && epoch >= options.OffEpoch)
             return batch;
         var mixes = Draw(batch, epoch);
-        return Array.TrueForAll(mixes, m => m.Lambda == 1) ? batch : batch with { Images = Images(batch.Images, mixes), Targets = Targets(batch.Labels, mixes) };
+        return Array.TrueForAll(mixes, m => m.Lambda == 1) ? batch : batch with { Images = Images(batch.Images, mixes), Targets = batch.Targets is { } targets ? Mixed(targets, mixes) : Targets(batch.Labels, mixes) };
     }
 
     // ---------------------------------------------------------------- drawing
@@ -96,6 +96,19 @@ public sealed class BatchMixer(MixingOptions options, int classCount, ulong seed
             var length = (box.Right - box.Left) * channels;
             source.Slice(row, length).CopyTo(target.Slice(row, length));
         }
+    }
+
+    private static Tensor Mixed(Tensor targets, Mixture[] mixes)
+    {
+        var (plain, classes) = (targets.ToArray<float>(), targets.Shape[1]);
+        var mixed = new float[plain.Length];
+        for (var k = 0; k < mixed.Length; k++)
+        {
+            var (row, place) = (k / classes, k % classes);
+            var share = (float)mixes[row].Lambda;
+            mixed[k] = (share * plain[k]) + ((1 - share) * plain[((mixes.Length - 1 - row) * classes) + place]);
+        }
+        return Tensor.From(mixed, targets.Shape);
     }
 
     private Tensor Targets(Tensor labels, Mixture[] mixes)

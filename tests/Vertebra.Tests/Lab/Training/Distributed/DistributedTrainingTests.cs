@@ -167,8 +167,8 @@ public class DistributedTrainingTests
             _first = Parameter("first", [6, 3, 3, 3], Init.KaimingNormal(fanOut: false));
             _second = Parameter("second", [6, 6, 3, 3], Init.KaimingNormal(fanOut: false));
             _linear = Parameter("linear", [3, 6], Init.TorchDefault);
-            _norm1 = Child("norm1", Norm(isGroup));
-            _norm2 = Child("norm2", Norm(isGroup));
+            _norm1 = Child("norm1", Norm(isGroup, ActivationKind.Relu));
+            _norm2 = Child("norm2", Norm(isGroup, ActivationKind.Identity));
         }
 
         protected override Tensor OnForward(Tensor x)
@@ -177,7 +177,7 @@ public class DistributedTrainingTests
             return _norm2.Forward(x.Conv2d(_second, padding: 1), null, x).Mean([1, 2]).Linear(_linear);
         }
 
-        private static NormLayer Norm(bool isGroup) =>
-            isGroup ? new GroupNorm(2, 6, activation: ActivationKind.Relu) : new BatchNorm2d(6, activation: ActivationKind.Relu);
+        private static NormLayer Norm(bool isGroup, ActivationKind activation) =>
+            isGroup ? new Vertebra.Nn.GroupNorm(2, 6, activation: activation) : new BatchNorm2d(6, activation: activation);
     }
 }
