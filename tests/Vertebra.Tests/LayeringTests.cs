@@ -33,6 +33,7 @@ public class LayeringTests
 
     [Theory]
     [InlineData("Kernels", "Vertebra.Ops Vertebra.Autograd Vertebra.Nn Vertebra.Graphs")]
+    [InlineData("Communication", "Vertebra.Ops Vertebra.Autograd Vertebra.Nn Vertebra.Graphs")]
     [InlineData("Tensors", "Vertebra.Nn Vertebra.Graphs")]
     [InlineData("Ops", "Vertebra.Nn Vertebra.Graphs")]
     [InlineData("Autograd", "Vertebra.Nn Vertebra.Graphs")]

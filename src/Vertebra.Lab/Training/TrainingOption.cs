@@ -187,6 +187,9 @@ public sealed class TrainingOption
         Integer("Regularisation", "swa-start", "epoch at which that mean begins (default: after three quarters of the run)", o => o.SwaStart, (o, v) => o.SwaStart = v),
         Number("Regularisation", "swa-lr", "constant learning rate from then on (default: the schedule's)", o => o.SwaLr, (o, v) => o.SwaLr = v),
         Number("Regularisation", "norm-loss", "strength of the norm loss, which draws the weights of every unit towards length 1 (0: off)", o => o.NormLoss, (o, v) => o.NormLoss = v),
+        Flag("Regularisation", "conadv", "learn from adversarial images beside the others, found with weights of former updates (ConAdv)", o => o.Conadv, (o, v) => o.Conadv = v),
+        Number("Regularisation", "conadv-eps", "how far each of their pixels moves, of 255", o => o.ConadvEps, (o, v) => o.ConadvEps = v),
+        Integer("Regularisation", "conadv-staleness", "how many updates those weights are old", o => o.ConadvStaleness, (o, v) => o.ConadvStaleness = v),
 
         Text("Distillation", "teacher", "learn from this network: a run folder, a weight file, a name with published weights, or untrained:NAME for guidance; several, separated by commas, are an ensemble", o => o.Teacher, (o, v) => o.Teacher = v),
         Texts("Distillation", "distill", $"how, one or more of {string.Join(", ", DistillationTerms.Names)}", o => o.Distill, (o, v) => o.Distill = v),

@@ -1,4 +1,5 @@
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Adversarial;
 using Vertebra.Lab.Training.Distillation;
 using Vertebra.Lab.Training.Losses;
 using Vertebra.Lab.Training.Mixing;
@@ -274,6 +275,12 @@ public sealed partial class TrainingOptions
 
     public double NormLoss { get; set; }
 
+    public bool Conadv { get; set; }
+
+    public double ConadvEps { get; set; } = 1;
+
+    public int ConadvStaleness { get; set; } = 1;
+
     // ---------------------------------------------------------------- the run
 
     /// <summary>Where the values came from, before others were given; a note, which changes nothing.</summary>
@@ -400,6 +407,7 @@ public sealed partial class TrainingOptions
         AugmentationOptions.Validate(this);
         TrainingLosses.Validate(this);
         MixingOptions.Validate(this);
+        ConcurrentAdversarial.Validate(this);
         DistillationWeights.Validate(this);
         Check(Scale.Count == 2 && Ratio.Count == 2, "scale", string.Join(' ', Scale), "two numbers, as must be --ratio");
         Check(LogInterval >= 1, "log-interval", LogInterval, "at least 1");

@@ -1,6 +1,7 @@
 using Vertebra.Communication;
 using Vertebra.Graphs;
 using Vertebra.Lab.Data;
+using Vertebra.Lab.Training.Adversarial;
 using Vertebra.Lab.Training.Distillation;
 using Vertebra.Lab.Training.Distributed;
 using Vertebra.Lab.Training.Logging;
@@ -40,7 +41,7 @@ public sealed class TrainingRun
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
         var teaching = options.HasTeacher ? FindTeachers(note, progress, cancellation) : null;
         TrainingPreprocessing = PreprocessingForTraining();
-        _objective = teaching is null ? null : Teaching.ObjectiveOf(options, Network, TrainingPreprocessing, teaching);
+        _objective = teaching is null ? ConcurrentAdversarial.Of(options, Network, Preprocessing) : Teaching.ObjectiveOf(options, Network, TrainingPreprocessing, teaching);
         var share = processes is null ? LoaderShare.All : new(processes.Rank, processes.Count);
         _training = new(TrainingData, new(TrainingPreprocessing, AugmentationOptions.Of(options, TrainingData.Kind, TrainingPreprocessing)),
             LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with

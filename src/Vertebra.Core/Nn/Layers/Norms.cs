@@ -106,12 +106,16 @@ public sealed class BatchNorm2d : NormLayer
     /// <summary>Training takes the statistics over the batches of these processes, of equal size, as if they were one batch; null: over its own.</summary>
     public IProcessGroup? Processes { get; set; }
 
+    /// <summary>Another one that normalises in the place of this one, for inputs that are not to mix with its own; null: itself.</summary>
+    internal BatchNorm2d? Substitute { get; set; }
+
     private bool IsSynchronised => Processes is not null && IsTraining;
 
-    protected override Tensor Normalise(Tensor x) => IsSynchronised ? NormaliseTogether(x, Processes!) : Normalise(x, Kernels.Activation.None, null);
+    protected override Tensor Normalise(Tensor x) => Substitute is { } other ? other.Normalise(x) : IsSynchronised ? NormaliseTogether(x, Processes!) : Normalise(x, Kernels.Activation.None, null);
 
     protected override Tensor? Fused(Tensor x, ActivationKind activation, Tensor? residual) =>
-        !IsSynchronised && FusedKind(activation) is { } kind ? Normalise(x, kind, residual) : null;
+        Substitute is { } other ? other.Fused(x, activation, residual)
+        : !IsSynchronised && FusedKind(activation) is { } kind ? Normalise(x, kind, residual) : null;
 
     private Tensor NormaliseTogether(Tensor x, IProcessGroup processes)
     {
