@@ -116,7 +116,7 @@ public class ConcurrentAdversarialTests
     public void A_run_goes_on_to_the_same_bits_and_learns()
     {
         using var place = new TemporaryFolder();
-        var options = new TrainingOptions { Model = "tiny", Epochs = 3, Lr = 0.05, WarmupEpochs = 0, Opt = "sgd", Conadv = true, ConadvStaleness = 2, ModelEma = true, ModelEmaDecay = 0.9, GradAccumSteps = 2, Seed = 9 };
+        var options = new TrainingOptions { Model = "tiny", BatchSize = 16, Epochs = 3, Lr = 0.05, WarmupEpochs = 0, Opt = "sgd", Conadv = true, ConadvStaleness = 2, ModelEma = true, ModelEmaDecay = 0.9, GradAccumSteps = 2, Seed = 9 };
         TrainerSetup Setup(RunFolder folder)
         {
             var network = new NormNet();

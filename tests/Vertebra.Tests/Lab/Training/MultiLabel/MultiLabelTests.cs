@@ -123,7 +123,7 @@ public sealed class MultiLabelTests : IDisposable
         var batch = loader.Epoch(0).First();
         Assert.True(batch.IsMultiLabel);
         var targets = batch.Targets!.ToArray<float>();
-        Assert.Equal(new Shape(12, 3), batch.Targets.Shape);
+        Assert.Equal<Shape>([12, 3], batch.Targets.Shape);
         for (var i = 0; i < 12; i++)
             Assert.Equal(data.LabelsOf(batch.Indices[i % 6]), Enumerable.Range(0, 3).Where(c => targets[(i * 3) + c] == 1));
         Assert.Equal([12, 12, 12], loader.LabelCounts(3));
@@ -237,7 +237,6 @@ public sealed class MultiLabelTests : IDisposable
         string Predicted(string threshold) => CommandLine.Run(_folder.Path, "predict", "runs/run", "photos/3.png", "--threshold", threshold).Succeeded();
         Assert.Equal(3, Predicted("0").Split('\n').Count(l => l.Contains('%')));
         Assert.Contains("no class is probable enough", Predicted("1"));
-        Assert.Contains("keeps one class an image", CommandLine.Run(_folder.Path, "pack", "photos", "-o", "p.vpk", "--dataset", "multi-label").Refused());
         Assert.Contains("needs --data-dir", CommandLine.Run(_folder.Path, "train", "--multi-label").Refused());
     }
 
