@@ -102,7 +102,7 @@ internal static class TrainVerb
         if (isFirst)
             PrintHeader(run, processes);
         var result = run.Run(new LineProgress(Console.Out, options.LogInterval, run.Options.EvalMetric), stop);
-        var code = isFirst ? Finish(run, result) : result.IsComplete ? Host.Success : Host.Interrupted;
+        var code = isFirst ? Finish(run, result) : Host.Success;
         processes?.Finish();
         return code;
     }

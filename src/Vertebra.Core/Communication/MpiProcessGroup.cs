@@ -31,7 +31,12 @@ public sealed unsafe class MpiProcessGroup : IProcessGroup
     /// Takes leave of the other processes, and waits for them to do so. A process that fails ends without it: then the launcher ends
     /// the others.
     /// </summary>
-    public void Finish() => _library.Finish();
+    public void Finish()
+    {
+        // MPI_Finalize need not wait, and a launcher may end all when the first process has ended.
+        Gather([]);
+        _library.Finish();
+    }
 
     public void Sum(Span<double> values)
     {
