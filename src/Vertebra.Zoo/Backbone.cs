@@ -10,10 +10,12 @@ namespace Vertebra.Zoo;
 public abstract class Backbone : Module
 {
     private const string HeadName = "metric_head";
+    private const string GoodnessName = "goodness";
 
     private NetworkDescription? _description;
     private MetricHead? _head;
     private Func<int, MetricHead>? _makeHead;
+    private GoodnessHeads? _goodness;
 
     /// <param name="options">Options with the number of classes and channels filled in, as <see cref="Models.Create"/> passes them.</param>
     protected Backbone(ModelOptions options)
@@ -42,7 +44,7 @@ public abstract class Backbone : Module
     public abstract string Classifier { get; }
 
     /// <summary>The paths of <see cref="Classifier"/>, and that of the head in its place if there is one (<see cref="ModelOptions.Head"/>).</summary>
-    public IReadOnlyList<string> ClassifierPaths => _head is null ? Classifier.Split(',') : [.. Classifier.Split(','), HeadName];
+    public IReadOnlyList<string> ClassifierPaths => [.. Classifier.Split(','), .. _head is null ? Array.Empty<string>() : [HeadName], .. _goodness is null ? Array.Empty<string>() : [GoodnessName]];
 
     /// <summary>Path of the convolution that sees the image, or of its weight where that is a parameter without a module; several are separated by commas.</summary>
     public abstract string FirstConv { get; }
@@ -52,6 +54,9 @@ public abstract class Backbone : Module
 
     /// <summary>Whether <see cref="ModelOptions.DropBlockRate"/> means something to this network.</summary>
     internal virtual bool TakesDropBlock => false;
+
+    /// <summary>Which values of <see cref="ModelOptions.Parameterisation"/> mean something to this network.</summary>
+    internal virtual IReadOnlyList<string> Parameterisations => [];
 
     /// <summary>Name and options that rebuild this network.</summary>
     public NetworkDescription Description
@@ -74,6 +79,8 @@ public abstract class Backbone : Module
     public Tensor ForwardHead(Tensor features, bool preLogits = false)
     {
         using var scope = Enter();
+        if (!preLogits && _goodness is { HasClasses: true })
+            return _goodness.Last(features);
         var result = OnForwardHead(features, preLogits);
         return preLogits ? result : Classified(result);
     }
@@ -84,8 +91,9 @@ public abstract class Backbone : Module
     public void ResetClassifier(int numClasses, GlobalPool? pool = null)
     {
         new ModelOptions { NumClasses = numClasses }.Validate();
-        OnResetClassifier(_head is null ? numClasses : 0, pool);
+        OnResetClassifier(_head is null && _goodness is null ? numClasses : 0, pool);
         ResetHead(numClasses);
+        _goodness?.Reset(numClasses);
         NumClasses = numClasses;
         if (_description is { } description)
         {
@@ -108,7 +116,14 @@ public abstract class Backbone : Module
             _description = description with { Options = description.Options with { Reparameterised = true } };
     }
 
-    protected override Tensor OnForward(Tensor x) => Classified(OnForwardHead(OnForwardFeatures(x), preLogits: false));
+    /// <summary>What takes the classifier's place where pieces of the body learn each for itself (<see cref="ModelOptions.LocalLearning"/>); null elsewhere.</summary>
+    public GoodnessHeads? Goodness => _goodness;
+
+    protected override Tensor OnForward(Tensor x) => _goodness is { HasClasses: true }
+        ? _goodness.Answer(() => OnForwardFeatures(x)) : Classified(OnForwardHead(OnForwardFeatures(x), preLogits: false));
+
+    /// <summary>Runs the network so that its pieces learn; see <see cref="GoodnessHeads.Learn"/>.</summary>
+    internal (Tensor Goodness, Tensor Loss) LearnLocally(Tensor images, Func<Tensor, Tensor> loss) => _goodness!.Learn(() => OnForwardFeatures(images), loss);
 
     /// <summary>Puts a head behind a network that was built without a classifier.</summary>
     /// <param name="name">As <see cref="ModelOptions.Head"/>.</param>
@@ -123,6 +138,22 @@ public abstract class Backbone : Module
         _makeHead = count => MetricHead.Create(name, features[1], count, scale);
         _head = Child(HeadName, _makeHead(classes));
         NumClasses = classes;
+    }
+
+    /// <summary>Cuts the body into pieces that learn each for itself, in a network that was built without a classifier.</summary>
+    /// <param name="granularity">As <see cref="ModelOptions.LocalLearning"/>.</param>
+    /// <param name="classes">Number of classes, at least 1.</param>
+    /// <param name="side">Side of an image that the network takes.</param>
+    /// <returns>False where there is no place to cut; nothing has changed then.</returns>
+    internal bool AttachGoodness(string granularity, int classes, int side)
+    {
+        Shape image = [1, side, side, InChans];
+        var cuts = NetworkCuts.Of(this, image, granularity);
+        if (cuts.Count == 0)
+            return false;
+        _goodness = Child(GoodnessName, new GoodnessHeads(cuts, ForwardFeatures(Tensor.Meta(image)).Shape[-1], classes));
+        NumClasses = classes;
+        return true;
     }
 
     private void ResetHead(int numClasses)

@@ -32,6 +32,10 @@ internal static class DescriptionJson
             json.WriteString("head", head);
         if (options.HeadScale is { } scale)
             json.WriteNumber("head_scale", scale);
+        if (options.LocalLearning is { } granularity)
+            json.WriteString("local_learning", granularity);
+        if (options.Parameterisation is { } parameterisation)
+            json.WriteString("parameterisation", parameterisation);
         if (options.WeightStandardise)
             json.WriteBoolean("weight_standardise", true);
         if (options.BnEps is { } epsilon)
@@ -126,6 +130,8 @@ internal static class DescriptionJson
             AttnLayer = arguments.Object("block_args")?.Text("attn_layer"),
             Head = arguments.Text("head"),
             HeadScale = arguments.Number("head_scale"),
+            LocalLearning = arguments.Text("local_learning"),
+            Parameterisation = arguments.Text("parameterisation"),
             WeightStandardise = arguments.Flag("weight_standardise") ?? false,
             BnEps = arguments.Number("bn_eps"),
             Reparameterised = arguments.Flag("inference_mode") ?? false,

@@ -46,11 +46,20 @@ public static partial class LayerGrouping
         return [.. places.OrderBy(p => p.Key.Stage).ThenBy(p => p.Key.Block).Select((p, id) => new LayerGroup(id, p.Value.Name, p.Value.Parameters))];
     }
 
+    /// <summary>The paths of a network's stages with those of their blocks; layers stand for both where it has none.</summary>
+    internal static IReadOnlyList<(string Path, List<string> Blocks)> Stages(Backbone network) => Body.Of(network).Stages;
+
+    /// <summary>An image of the size that a network is meant for, [1, H, W, C].</summary>
+    internal static Shape ImageOf(Backbone network)
+    {
+        var (size, side) = (network.Description.Config.InputSize, network.Description.Options.ImgSize);
+        return [1, side ?? size.Height, side ?? size.Width, network.InChans];
+    }
+
     // What the logits need and the last feature map does not.
     private static HashSet<Tensor> UsedByHead(Backbone network)
     {
-        var (size, options) = (network.Description.Config.InputSize, network.Description.Options);
-        Shape image = [1, options.ImgSize ?? size.Height, options.ImgSize ?? size.Width, network.InChans];
+        var image = ImageOf(network);
         var isTraining = network.IsTraining;
         network.Eval();
         try
@@ -63,15 +72,6 @@ public static partial class LayerGrouping
         {
             network.Train(isTraining);
         }
-    }
-
-    private sealed class FeatureMaker : Module
-    {
-        private readonly Backbone _network;
-
-        public FeatureMaker(Backbone network) => _network = Child("network", network);
-
-        protected override Tensor OnForward(Tensor x) => _network.ForwardFeatures(x);
     }
 
     /// <summary>Where a parameter stands; stages and blocks count from 0.</summary>
@@ -87,6 +87,8 @@ public static partial class LayerGrouping
     private sealed class Body
     {
         private readonly List<(string Path, List<string> Blocks)> _stages = [];
+
+        public IReadOnlyList<(string Path, List<string> Blocks)> Stages => _stages;
 
         public static Body Of(Module network)
         {

@@ -61,16 +61,20 @@ public sealed class ModelInfo
         var classes = options.NumClasses ?? config.NumClasses;
         var backbone = _build(options with
         {
-            NumClasses = options.Head is null ? classes : 0,
+            NumClasses = options.Head is null && options.LocalLearning is null ? classes : 0,
             InChans = options.InChans ?? config.InputSize.Channels,
             ImgSize = options.ImgSize ?? config.InputSize.Height,
         });
         if (options.Head is not null && classes > 0)
             backbone.AttachHead(options.Head, options.HeadScale, classes, options.ImgSize ?? config.InputSize.Height);
+        if (options.LocalLearning is { } granularity && classes > 0 && !backbone.AttachGoodness(granularity, classes, options.ImgSize ?? config.InputSize.Height))
+            throw new VertebraException($"{Name} cannot learn by {granularity}: everything in its body is connected with everything");
         if (options.AttnLayer is not null && !backbone.TakesAttention)
             throw new VertebraException($"{Name} takes no attn_layer: only networks whose blocks are those of the resnet family do");
         if (options.DropBlockRate > 0 && !backbone.TakesDropBlock)
             throw new VertebraException($"{Name} takes no drop_block_rate: only networks whose blocks are those of the resnet family do");
+        if (options.Parameterisation is { } form && !backbone.Parameterisations.Contains(form))
+            throw new VertebraException($"{Name} cannot be parameterised as {form}: {(backbone.Parameterisations.Count == 0 ? "only resnets, the residual networks for CIFAR and plain vision transformers can" : $"it takes {string.Join(" or ", backbone.Parameterisations)}")}");
         if (options.BnEps is { } epsilon)
         {
             foreach (var norm in backbone.NamedModules().Select(m => m.Module).OfType<BatchNorm2d>())

@@ -60,6 +60,15 @@ public sealed record ModelOptions
     /// <summary>What the cosines of <see cref="Head"/> are multiplied by; null: its default.</summary>
     public float? HeadScale { get; init; }
 
+    /// <summary>
+    /// Pieces of the network learn each for itself, and answer together: <c>block</c> or <c>layer</c> (<see cref="GoodnessHeads"/>); null: backpropagation through all of it,
+    /// and the classifier answers.
+    /// </summary>
+    public string? LocalLearning { get; init; }
+
+    /// <summary>How residual branches are written, by a name of <see cref="Layers.Parameterisation"/>; null: as the design has them.</summary>
+    public string? Parameterisation { get; init; }
+
     /// <summary>Every convolution standardises its kernels (<see cref="WeightStandardisation"/>).</summary>
     public bool WeightStandardise { get; init; }
 
@@ -84,6 +93,8 @@ public sealed record ModelOptions
         AttnLayer = AttnLayer ?? others.AttnLayer,
         Head = Head ?? others.Head,
         HeadScale = HeadScale ?? others.HeadScale,
+        LocalLearning = LocalLearning ?? others.LocalLearning,
+        Parameterisation = Parameterisation ?? others.Parameterisation,
         WeightStandardise = WeightStandardise || others.WeightStandardise,
         BnEps = BnEps ?? others.BnEps,
         Reparameterised = Reparameterised || others.Reparameterised,
@@ -103,6 +114,9 @@ public sealed record ModelOptions
             AttentionSpec.Parse(AttnLayer);
         if (Head is not null)
             MetricHead.CheckName(Head);
+        Check(LocalLearning is null or GoodnessHeads.ByBlock or GoodnessHeads.ByLayer, "local_learning", LocalLearning, "block or layer");
+        Check(LocalLearning is null || Head is null, "head", Head, "left out with local_learning, which has heads of its own");
+        Check(Parameterisation is null || Layers.Parameterisation.Names.Contains(Parameterisation), "parameterisation", Parameterisation, string.Join(", ", Layers.Parameterisation.Names));
         Check(!WeightStandardise || !Reparameterised, "weight_standardise", WeightStandardise, "left out of a re-parameterised network");
         Check(HeadScale is null or (> 0 and < 1e6f), "head_scale", HeadScale, "above 0");
         Check(BnEps is null or (> 0 and < 1), "bn_eps", BnEps, "between 0 and 1");

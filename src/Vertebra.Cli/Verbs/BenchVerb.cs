@@ -31,9 +31,10 @@ internal static class BenchVerb
         var sort = new Option<string>("--sort") { Description = "order of what --explain tells: as the nodes run, or the slowest first", DefaultValueFactory = _ => "order" };
         sort.AcceptOnlyFromAmong("order", "time");
         var cold = new Option<bool>("--cold") { Description = "instead of steps: the time from the start of this process to the first logits of one image, by phase" };
+        var checkpointing = new Option<bool>("--grad-checkpointing") { Description = "with --mode train: compute blocks again for their gradients instead of keeping their activations" };
         var json = new Option<bool>("--json") { Description = "print one JSON line" };
         var command = new Command("bench",
-            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, explain, sort, cold, json };
+            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, explain, sort, cold, checkpointing, json };
         command.SetAction(parsed =>
         {
             var (images, count) = (parsed.GetValue(batch), parsed.GetValue(threads) ?? Environment.ProcessorCount);
@@ -50,10 +51,14 @@ internal static class BenchVerb
                 ColdStart.Measure(name, parsed.GetValue(size)).Print(parsed.GetValue(json));
                 return Host.Success;
             }
+            if (parsed.GetValue(checkpointing) && parsed.GetValue(mode) != "train")
+                throw new VertebraException("--grad-checkpointing is about gradients: it needs --mode train");
             var input = Models.Find(name).Config.InputSize;
             var image = RandomImages([images, parsed.GetValue(size) ?? input.Height, parsed.GetValue(size) ?? input.Width, input.Channels]);
             var report = new BenchReport(name, parsed.GetValue(mode)!, image.Shape, parsed.GetValue(sort) == "time");
-            Run(report, Models.Create(name), image, parsed.GetValue(explain)).Print(parsed.GetValue(json));
+            var network = Models.Create(name);
+            network.SetGradCheckpointing(parsed.GetValue(checkpointing));
+            Run(report, network, image, parsed.GetValue(explain)).Print(parsed.GetValue(json));
             return Host.Success;
         });
         return command;

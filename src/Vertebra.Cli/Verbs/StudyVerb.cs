@@ -10,5 +10,6 @@ internal static class StudyVerb
         GridStudyVerb.Create(),
         CouplingStudyVerb.Create(),
         OpposingStudyVerb.Create(),
+        DepthTransferStudyVerb.Create(),
     };
 }

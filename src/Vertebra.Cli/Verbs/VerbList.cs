@@ -16,6 +16,7 @@ internal static class VerbList
         AverageVerb.Create(),
         ValidateVerb.Create(),
         ProbeVerb.Create(),
+        StudyVerb.Create(),
         PackVerb.Create(),
         PredictVerb.Create(),
         ExportVerb.Create(),

@@ -50,6 +50,7 @@ public static class Backpropagation
         private readonly Dictionary<Tensor, Slot> _leaves = new(ReferenceEqualityComparer.Instance);
         private readonly Dictionary<Edge, int> _wanted = [];
         private readonly Dictionary<Tensor, int> _uses = new(ReferenceEqualityComparer.Instance);
+        private bool _knowsUses = leafDone is not null;
 
         public Tensor[] Run(Tensor loss, Tensor seed)
         {
@@ -60,7 +61,7 @@ public static class Backpropagation
                     throw new VertebraException($"tensor {i} of those asked for does not require a gradient, or stands there twice");
             }
             var results = new Tensor?[_wanted.Count];
-            if (leafDone is not null)
+            if (_knowsUses)
                 CountUses(Edge.To(loss));
             Arrive(Edge.To(loss), seed);
             var clock = OpClock.Current;
@@ -74,8 +75,8 @@ public static class Backpropagation
                         results[position] = outputGradients[i];
                 }
                 slots = null;
-                clock?.BeginGradient(node.Op);
-                var gradients = node.Gradient(outputGradients);
+                clock?.BeginGradient(node.Name);
+                var gradients = node.Op is null ? Recompute(node, outputGradients[0]!) : node.Gradient(outputGradients);
                 clock?.EndGradient();
                 if (!retainGraph)
                     node.Release();
@@ -86,11 +87,18 @@ public static class Backpropagation
                         Arrive(node.Edges[i], gradient);
                     gradients[i] = null;
                 }
-                if (leafDone is not null)
+                if (_knowsUses)
                     FinishLeavesOf(node);
             }
             FinishLeaves(results);
             return wanted is null ? [] : [.. results.Select((r, i) => r ?? Tensor.Zeros(wanted[i].Shape))];
+        }
+
+        private Tensor?[] Recompute(GradNode node, Tensor gradient)
+        {
+            if (Edge.To(node.ComputeAgain()) is { IsNeeded: true } edge)
+                Arrive(edge, gradient);
+            return [];
         }
 
         private void FinishLeaves(Tensor?[] results)
@@ -110,7 +118,7 @@ public static class Backpropagation
             leafDone?.Invoke(leaf);
         }
 
-        /// <summary>Counts how often each leaf is an operand of what is below an edge.</summary>
+        /// <summary>Counts how often each leaf is an operand of what is below an edge. What pieces use that are computed again is not known yet: all leaves wait for the walk's end then.</summary>
         private void CountUses(Edge from)
         {
             var seen = new HashSet<GradNode>();
@@ -121,6 +129,7 @@ public static class Backpropagation
                     CollectionsMarshal.GetValueRefOrAddDefault(_uses, leaf, out _)++;
                 else if (edge.Node is { } node && seen.Add(node))
                 {
+                    _knowsUses &= node.Op is not null;
                     foreach (var next in node.Edges)
                         pending.Push(next);
                 }

@@ -11,14 +11,19 @@ internal sealed class GradNode
     private readonly TensorSpec[] _inputSpecs;
     private readonly TensorSpec[] _outputSpecs;
     private Tensor?[]? _saved; // inputs, then outputs; null once released
+    private Func<Tensor>? _again;
 
-    private GradNode(Op op, Edge[] edges, TensorSpec[] inputSpecs, TensorSpec[] outputSpecs, Tensor?[] saved)
+    private GradNode(string name, Op? op, Edge[] edges, TensorSpec[] inputSpecs, TensorSpec[] outputSpecs, Tensor?[] saved)
     {
-        (Op, _edges, _inputSpecs, _outputSpecs, _saved) = (op, edges, inputSpecs, outputSpecs, saved);
+        (Name, Op, _edges, _inputSpecs, _outputSpecs, _saved) = (name, op, edges, inputSpecs, outputSpecs, saved);
         Sequence = Interlocked.Increment(ref s_sequence);
     }
 
-    public Op Op { get; }
+    /// <summary>What was applied, in messages and tables.</summary>
+    public string Name { get; }
+
+    /// <summary>Null for a piece of the network that is computed again (<see cref="RecordAgain"/>).</summary>
+    public Op? Op { get; }
 
     /// <summary>Later applications have larger numbers, so descending order is a reverse topological order.</summary>
     public long Sequence { get; }
@@ -41,7 +46,7 @@ internal sealed class GradNode
         }
         for (var i = 0; i < outputs.Length; i++)
             outputSpecs[i] = outputs[i].Spec;
-        var node = new GradNode(op, edges, inputSpecs, outputSpecs, saved);
+        var node = new GradNode(op.Name, op, edges, inputSpecs, outputSpecs, saved);
         for (var i = 0; i < outputs.Length; i++)
         {
             if (outputs[i].DType.IsFloat())
@@ -50,25 +55,47 @@ internal sealed class GradNode
         }
     }
 
+    /// <summary>
+    /// The same data as a result whose own tape is let go: the backward walk that comes here computes it again, by the function,
+    /// and goes on along the new tape. As the new nodes are the latest of all, it walks them next, and whatever the function reads
+    /// was made earlier than this node, so the order of the walk stays right.
+    /// </summary>
+    public static Tensor RecordAgain(Tensor result, Func<Tensor> function)
+    {
+        var output = result.Detach();
+        output.GradNode = new("Recomputation", null, [], [], [result.Spec], []) { _again = function };
+        return output;
+    }
+
+    /// <summary>Computes what <see cref="RecordAgain"/> left out, and records it.</summary>
+    public Tensor ComputeAgain()
+    {
+        var function = _again ?? throw Released();
+        using var recording = GradMode.Set(enabled: true);
+        return function();
+    }
+
     /// <summary>The gradients of the inputs, given those of the outputs.</summary>
     /// <exception cref="VertebraException">The node was released by an earlier walk, or the op returns a gradient of a wrong shape.</exception>
     public Tensor?[] Gradient(Tensor?[] outputGradients)
     {
-        var saved = _saved ?? throw new VertebraException(
-            $"the graph was already walked back through {Op.Name}, and what its gradient needs is gone; pass retainGraph: true to the first walk");
-        var gradients = Op.Gradient(new GradientContext(Op, _edges, _inputSpecs, _outputSpecs, saved, outputGradients));
+        var saved = _saved ?? throw Released();
+        var gradients = Op!.Gradient(new GradientContext(Op, _edges, _inputSpecs, _outputSpecs, saved, outputGradients));
         if (gradients.Length != _edges.Length)
-            throw new VertebraException($"{Op.Name}: its gradient returned {gradients.Length} tensors for {_edges.Length} inputs");
+            throw new VertebraException($"{Name}: its gradient returned {gradients.Length} tensors for {_edges.Length} inputs");
         for (var i = 0; i < gradients.Length; i++)
         {
             if (gradients[i] is { } gradient && gradient.Shape != _inputSpecs[i].Shape)
-                throw new ShapeException($"{Op.Name}: the gradient of input {i} has shape {gradient.Shape}, its input {_inputSpecs[i].Shape}");
+                throw new ShapeException($"{Name}: the gradient of input {i} has shape {gradient.Shape}, its input {_inputSpecs[i].Shape}");
         }
         return gradients;
     }
 
     /// <summary>Lets go of the saved tensors.</summary>
-    public void Release() => _saved = null;
+    public void Release() => (_saved, _again) = (null, null);
+
+    private VertebraException Released() =>
+        new($"the graph was already walked back through {Name}, and what its gradient needs is gone; pass retainGraph: true to the first walk");
 }
 
 /// <summary>Where the gradient of an input goes: to the node that made it, to a leaf, or nowhere.</summary>

@@ -35,7 +35,7 @@ internal sealed class OpClock
         }
         else if (!_isBackward)
         {
-            var time = TimeOf(op);
+            var time = TimeOf(op.Name);
             time.Calls++;
             time.ForwardMilliseconds += Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             time.ForwardMacs += macs;
@@ -45,8 +45,8 @@ internal sealed class OpClock
     /// <summary>The backward walk begins or ends: what is applied in it and in no gradient only adds gradients up.</summary>
     public void Walks(bool isBackward) => _isBackward = isBackward;
 
-    /// <summary>An op is asked for its gradient.</summary>
-    public void BeginGradient(Op op) => (_gradient, _start) = (TimeOf(op), Stopwatch.GetTimestamp());
+    /// <summary>A node of the tape, named after its op, is asked for its gradient.</summary>
+    public void BeginGradient(string name) => (_gradient, _start) = (TimeOf(name), Stopwatch.GetTimestamp());
 
     /// <summary>It has answered.</summary>
     public void EndGradient()
@@ -55,10 +55,10 @@ internal sealed class OpClock
         _gradient = null;
     }
 
-    private OpTime TimeOf(Op op)
+    private OpTime TimeOf(string name)
     {
-        if (!_times.TryGetValue(op.Name, out var time))
-            _times[op.Name] = time = new OpTime();
+        if (!_times.TryGetValue(name, out var time))
+            _times[name] = time = new OpTime();
         return time;
     }
 }

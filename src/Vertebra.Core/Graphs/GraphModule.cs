@@ -79,7 +79,7 @@ public sealed class GraphModule : Module
         var x = operands[0];
         var residual = norm.AddsResidual ? operands[5] : null;
         var (result, mean, variance) = x.BatchNormTraining(operands[1], operands[2], norm.Epsilon, norm.Activation, residual);
-        if (!mean.IsMeta)
+        if (RunningStatistics.AreMovedBy(mean))
             RunningStatistics.Track(operands[3], operands[4], mean, variance, x.ElementCount / x.Shape[-1], norm.Momentum);
         return [result];
     }

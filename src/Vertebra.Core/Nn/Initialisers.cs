@@ -39,6 +39,14 @@ public static class Init
     /// <summary>PyTorch's default for convolutions and linear layers: uniform with bound 1 / √fan-in.</summary>
     public static Initialiser TorchDefault { get; } = (parameter, random) => Uniform(1 / MathF.Sqrt(Math.Max(1, Fan(parameter.Shape, fanOut: false))))(parameter, random);
 
+    /// <summary>Another initialiser's numbers times a factor.</summary>
+    public static Initialiser Scaled(Initialiser initialiser, float factor) => (parameter, random) =>
+    {
+        initialiser(parameter, random);
+        foreach (ref var value in parameter.AsSpan<float>())
+            value *= factor;
+    };
+
     /// <summary>Glorot and Bengio 2010: uniform with bound √(6 / (fan-in + fan-out)).</summary>
     public static Initialiser XavierUniform { get; } = (parameter, random) =>
         Uniform(MathF.Sqrt(6f / (Fan(parameter.Shape, false) + Fan(parameter.Shape, true))))(parameter, random);

@@ -20,25 +20,45 @@ public abstract class Module
     /// <summary>True for a part that training leaves as it is, in evaluation mode; see <see cref="Freezing.Freeze"/>.</summary>
     public bool IsFrozen { get; internal set; }
 
+    /// <summary>Whether the backward walk computes this part again, so that its activations need not be kept until then; see <see cref="Checkpointing"/>.</summary>
+    public bool IsCheckpointed { get; set; }
+
+    /// <summary>What is made of a result of <see cref="Forward(Tensor)"/> before others see it; null: nothing.</summary>
+    internal Func<Tensor, Tensor>? ResultForm { get; set; }
+
     /// <summary>Direct children with their names, in the order they were built.</summary>
     public IReadOnlyList<(string Name, Module Module)> Children => _children;
 
-    /// <summary>The modules whose <see cref="Forward"/> runs on this thread while a trace is being taken, outermost first.</summary>
+    /// <summary>The modules whose <see cref="Forward(Tensor)"/> runs on this thread while a trace is being taken, outermost first.</summary>
     internal static IReadOnlyList<Module> Active => t_active ?? [];
 
     /// <summary>Applies the module to one tensor.</summary>
     public Tensor Forward(Tensor x)
     {
         using var scope = Enter();
-        var result = OnForward(x);
+        var result = IsCheckpointed ? OnForwardCheckpointed(x) : OnForward(x);
+        result = ResultForm is null ? result : ResultForm(result);
         OpRecording.Current?.Returned(this, result);
         return result;
     }
 
-    /// <summary>What <see cref="Forward"/> does.</summary>
+    /// <summary>What <see cref="Forward(Tensor)"/> is to other entry points, which take more than one tensor.</summary>
+    protected Tensor Forward(Func<Tensor> function)
+    {
+        using var scope = Enter();
+        var result = IsCheckpointed ? Checkpointing.Run(function) : function();
+        result = ResultForm is null ? result : ResultForm(result);
+        OpRecording.Current?.Returned(this, result);
+        return result;
+    }
+
+    /// <summary>What <see cref="Forward(Tensor)"/> does.</summary>
     protected abstract Tensor OnForward(Tensor x);
 
-    /// <summary>Marks the ops applied until the returned scope ends as this module's own; for entry points other than <see cref="Forward"/>.</summary>
+    /// <summary>The same where <see cref="IsCheckpointed"/>.</summary>
+    private protected virtual Tensor OnForwardCheckpointed(Tensor x) => Checkpointing.Run(() => OnForward(x));
+
+    /// <summary>Marks the ops applied until the returned scope ends as this module's own; for entry points other than <see cref="Forward(Tensor)"/>.</summary>
     protected internal Scope Enter() => new(OpRecording.Current is null ? null : this);
 
     /// <summary>Switches this module and all below it to training or evaluation; frozen parts stay in evaluation.</summary>

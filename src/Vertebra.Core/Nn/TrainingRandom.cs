@@ -29,6 +29,17 @@ public static class TrainingRandom
         return former;
     }
 
+    /// <summary>Where the draws of this thread have got to, for <see cref="Return"/>; null outside any scope, where none can be repeated.</summary>
+    internal static Place? Here => t_isOpen ? new(t_seed, t_step, t_draws) : null;
+
+    /// <summary>Until the scope ends, draws on this thread are those that followed a place.</summary>
+    internal static Scope Return(Place place)
+    {
+        var former = new Scope(t_isOpen, t_seed, t_step, t_draws);
+        (t_isOpen, t_seed, t_step, t_draws) = (true, place.Seed, place.Step, place.Draws);
+        return former;
+    }
+
     /// <summary>Seed and stream of the next draw. Outside any scope every draw of the process is another one, in order.</summary>
     public static (ulong Seed, ulong Stream) Next()
     {
@@ -38,6 +49,9 @@ public static class TrainingRandom
             throw new InvalidOperationException("more than a million random draws in one training step");
         return (t_seed ^ Purpose, (t_step << DrawBits) | t_draws++);
     }
+
+    /// <summary>A place in a step's draws.</summary>
+    internal readonly record struct Place(ulong Seed, ulong Step, ulong Draws);
 
     /// <summary>Restores the former source at its end.</summary>
     public readonly ref struct Scope

@@ -92,7 +92,7 @@ public sealed partial class Trainer
             throw new VertebraException($"--multi-label is {(_options.MultiLabel ? "given" : "left out")}, but the training images have {(_options.MultiLabel ? "one class each" : "several classes")}");
         var loss = TrainingLosses.Create(_options, ClassWeights.Of(_options, setup.ClassCount, setup.Training));
         _objective = setup.Objective?.Invoke(loss) ?? new LabelObjective(loss);
-        _optimizer = Optimizers.Create([.. Groups(), .. CompanionGroups()], _options);
+        _optimizer = Optimizers.Create([.. ParameterisationRates.Apply(Groups(), _network, _options.Opt), .. CompanionGroups()], _options);
         _optimizer.Note = setup.Progress.Note;
         _gradients = new(_options, _optimizer);
         _sharpness = _options.Sam is null ? null : new(_network, _options.SamRho!.Value, _options.Sam == "asam", _options.SamEta, _options.SamOnlyNorm);

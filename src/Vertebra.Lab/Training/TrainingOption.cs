@@ -77,6 +77,8 @@ public sealed class TrainingOption
         Text("Network", "gp", "global pooling: avg, max, avgmax, catavgmax (default: the network's)", o => o.GlobalPool, (o, v) => o.GlobalPool = v),
         Text("Network", "head", "a classifier that measures angles: cosine, or grassmannK, classes as subspaces of K dimensions (default: the network's)", o => o.Head, (o, v) => o.Head = v),
         Number("Network", "head-scale", "factor on its cosines (default: 30, subspaces 25)", o => o.HeadScale, (o, v) => o.HeadScale = v),
+        Text("Network", "parameterisation", "how residual branches are written: rezero, fixup, depth-mup or layer-scale (default: as the network has them)", o => o.Parameterisation, (o, v) => o.Parameterisation = v),
+        Text("Network", "local-learning", "Forward-Forward: pieces of the network, each block or each layer, learn by a loss of their own", o => o.LocalLearning, (o, v) => o.LocalLearning = v),
         Flag("Network", "weight-standardise", "every convolution standardises its kernels", o => o.WeightStandardise, (o, v) => o.WeightStandardise = v),
         Integer("Network", "output-stride", "input pixels per pixel of the last stage: 8, 16 or 32", o => o.OutputStride, (o, v) => o.OutputStride = v),
         Number("Network", "drop", "dropout probability before the classifier", o => o.Drop, (o, v) => o.Drop = v),
@@ -126,6 +128,7 @@ public sealed class TrainingOption
         Number("Optimiser", "sam-eta", "what ASAM adds to the size of weights", o => o.SamEta, (o, v) => o.SamEta = v),
         Flag("Optimiser", "sam-only-norm", "SAM-ON: perturb the parameters of normalisers only", o => o.SamOnlyNorm, (o, v) => o.SamOnlyNorm = v),
         Integer("Optimiser", "grad-accum-steps", "batches whose gradients make one update", o => o.GradAccumSteps, (o, v) => o.GradAccumSteps = v),
+        Flag("Optimiser", "grad-checkpointing", "compute blocks again for their gradients instead of keeping their activations", o => o.GradCheckpointing, (o, v) => o.GradCheckpointing = v),
 
         Integer("Schedule", "epochs", "passes over the training images", o => o.Epochs, (o, v) => o.Epochs = v),
         Text("Schedule", "sched", "cosine, tanh, poly, cosine-power, one-cycle, step, multistep, plateau or constant", o => o.Sched, (o, v) => o.Sched = v),

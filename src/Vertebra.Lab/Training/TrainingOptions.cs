@@ -57,6 +57,10 @@ public sealed partial class TrainingOptions
 
     public double? HeadScale { get; set; }
 
+    public string? Parameterisation { get; set; }
+
+    public string? LocalLearning { get; set; }
+
     public bool WeightStandardise { get; set; }
 
     public int? OutputStride { get; set; }
@@ -154,6 +158,8 @@ public sealed partial class TrainingOptions
     public bool SamOnlyNorm { get; set; }
 
     public int GradAccumSteps { get; set; } = 1;
+
+    public bool GradCheckpointing { get; set; }
 
     // ---------------------------------------------------------------- schedule
 
@@ -404,6 +410,10 @@ public sealed partial class TrainingOptions
         Check(Swa || (SwaStart is null && SwaLr is null), "swa", Swa, "given together with --swa-start and --swa-lr");
         Check(NormLoss is >= 0 and < 1e6, "norm-loss", NormLoss, "at least 0 (0: off)");
         Check(TrainCropMode is null or "rrc" or "pad" or "none", "train-crop-mode", TrainCropMode, "rrc, pad or none");
+        Check(Parameterisation is null || Zoo.Layers.Parameterisation.Names.Contains(Parameterisation), "parameterisation", Parameterisation, string.Join(", ", Zoo.Layers.Parameterisation.Names));
+        Check(LocalLearning is null or "block" or "layer", "local-learning", LocalLearning, "block or layer");
+        Check(LocalLearning is null || !HasTeacher, "local-learning", LocalLearning, "left out where a teacher is asked");
+        Check(!Conadv || (LocalLearning is null && !GradCheckpointing), "conadv", Conadv, "left out with --local-learning and --grad-checkpointing");
         AugmentationOptions.Validate(this);
         TrainingLosses.Validate(this);
         MixingOptions.Validate(this);

@@ -41,7 +41,9 @@ public sealed class TrainingRun
         (Network, Preprocessing) = BuildNetwork(weights, description, note);
         var teaching = options.HasTeacher ? FindTeachers(note, progress, cancellation) : null;
         TrainingPreprocessing = PreprocessingForTraining();
-        _objective = teaching is null ? ConcurrentAdversarial.Of(options, Network, Preprocessing) : Teaching.ObjectiveOf(options, Network, TrainingPreprocessing, teaching);
+        _objective = teaching is not null ? Teaching.ObjectiveOf(options, Network, TrainingPreprocessing, teaching)
+            : Network.Goodness is not null ? loss => new LocalObjective(loss)
+            : ConcurrentAdversarial.Of(options, Network, Preprocessing);
         var share = processes is null ? LoaderShare.All : new(processes.Rank, processes.Count);
         _training = new(TrainingData, new(TrainingPreprocessing, AugmentationOptions.Of(options, TrainingData.Kind, TrainingPreprocessing)),
             LoaderOptions.ForTraining(options.BatchSize, (ulong)options.Seed) with
@@ -212,6 +214,8 @@ public sealed class TrainingRun
             DropRate = (float)Options.Drop,
             DropPathRate = (float)Options.DropPath,
             DropBlockRate = (float)Options.DropBlock,
+            Parameterisation = Options.Parameterisation,
+            LocalLearning = Options.LocalLearning,
             WeightStandardise = Options.WeightStandardise,
             Head = Options.Head,
             HeadScale = (float?)Options.HeadScale,
@@ -230,6 +234,8 @@ public sealed class TrainingRun
             note($"{network.FreezeBody(body.Layers)} of {network.NamedParameters().Count()} parameters are frozen, those of the body");
         if (Options.Freeze.Count > 0)
             note($"{network.Freeze([.. Options.Freeze])} of {network.NamedParameters().Count()} parameters are frozen");
+        if (Options.GradCheckpointing)
+            note($"{network.SetGradCheckpointing()} modules are computed again for their gradients");
         return (network, preprocessing);
     }
 

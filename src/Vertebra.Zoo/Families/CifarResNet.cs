@@ -14,6 +14,7 @@ public sealed class CifarResNet : Backbone
     private readonly ActivationLayer _act;
     private readonly Sequential[] _stages;
     private readonly Dropout _drop;
+    private readonly ScalarBias? _bias;
     private GlobalPool2d _pool;
     private Module _classifier;
 
@@ -22,7 +23,8 @@ public sealed class CifarResNet : Backbone
         if (options.OutputStride is not null)
             throw new VertebraException("output_stride cannot be chosen for the CIFAR networks: their last stage is only 4 times smaller than the image");
         _conv = Child("conv1", Conv3x3(InChans, Width, 1));
-        _norm = Child("bn1", new BatchNorm2d(Width));
+        var isFixup = options.Parameterisation == Parameterisation.Fixup;
+        _norm = isFixup ? Child("bias1", new ScalarBias()) : Child<NormLayer>("bn1", new BatchNorm2d(Width));
         _act = Child("act1", new ActivationLayer(ActivationKind.Relu));
         _stages = new Sequential[3];
         for (var stage = 0; stage < 3; stage++)
@@ -32,13 +34,17 @@ public sealed class CifarResNet : Backbone
             {
                 var opens = stage > 0 && i == 0;
                 var rate = Widths.DropPathRate(options.DropPathRate, (stage * blocks) + i, 3 * blocks);
-                modules[i] = new CifarBlock(opens ? Width << (stage - 1) : Width << stage, Width << stage, opens ? 2 : 1, rate);
+                var (from, to) = (opens ? Width << (stage - 1) : Width << stage, Width << stage);
+                modules[i] = isFixup
+                    ? new FixupBlock([new(from, to, 3, opens ? 2 : 1), new(to, to, 3)], 3 * blocks, rate, shortcut: opens ? x => CifarBlock.Shrink(x, to - from) : null)
+                    : new CifarBlock(from, to, opens ? 2 : 1, rate, Parameterisation.Factor(options.Parameterisation, 3 * blocks));
             }
             _stages[stage] = Child($"layer{stage + 1}", new Sequential(modules));
         }
         var pool = options.GlobalPool ?? GlobalPool.Avg;
         _pool = Child("global_pool", new GlobalPool2d(pool));
         _drop = Child("drop", new Dropout(options.DropRate));
+        _bias = isFixup ? Child("bias2", new ScalarBias()) : null;
         _classifier = Child("linear", MakeClassifier(pool, NumClasses));
     }
 
@@ -58,6 +64,8 @@ public sealed class CifarResNet : Backbone
 
     public override string Classifier => "linear";
 
+    internal override IReadOnlyList<string> Parameterisations { get; } = [Parameterisation.ReZero, Parameterisation.Fixup, Parameterisation.DepthMuP];
+
     public override string FirstConv => "conv1";
 
     protected override Tensor OnForwardFeatures(Tensor x)
@@ -71,7 +79,7 @@ public sealed class CifarResNet : Backbone
     protected override Tensor OnForwardHead(Tensor features, bool preLogits)
     {
         var x = _drop.Forward(_pool.Forward(features));
-        return preLogits ? x : _classifier.Forward(x);
+        return preLogits ? x : _classifier.Forward(_bias?.Forward(x) ?? x);
     }
 
     protected override void OnResetClassifier(int numClasses, GlobalPool? pool)
@@ -82,7 +90,9 @@ public sealed class CifarResNet : Backbone
     }
 
     private Module MakeClassifier(GlobalPool pool, int numClasses) =>
-        numClasses == 0 ? new Identity() : new Linear(NumFeatures * pool.Width(), numClasses, initialiser: Init.KaimingNormal(fanOut: false));
+        numClasses == 0 ? new Identity()
+        : _bias is null ? new Linear(NumFeatures * pool.Width(), numClasses, initialiser: Init.KaimingNormal(fanOut: false))
+        : new Linear(NumFeatures * pool.Width(), numClasses, initialiser: Init.Zeros, biasInitialiser: Init.Zeros);
 
     private static ModelInfo Row(int depth)
     {
@@ -111,11 +121,12 @@ public sealed class CifarResNet : Backbone
         private readonly Conv2d _conv2;
         private readonly NormLayer _bn2;
         private readonly ActivationLayer _act2;
+        private readonly Module? _factor;
         private readonly DropPath? _dropPath;
         private readonly bool _shrinks;
         private readonly int _newChannels;
 
-        public CifarBlock(int inChannels, int outChannels, int stride, float dropPathRate)
+        public CifarBlock(int inChannels, int outChannels, int stride, float dropPathRate, Module? factor)
         {
             (_shrinks, _newChannels) = (stride != 1, outChannels - inChannels);
             _conv1 = Child("conv1", Conv3x3(inChannels, outChannels, stride));
@@ -124,23 +135,24 @@ public sealed class CifarResNet : Backbone
             _conv2 = Child("conv2", Conv3x3(outChannels, outChannels, 1));
             _bn2 = Child("bn2", new BatchNorm2d(outChannels));
             _act2 = Child("act2", new ActivationLayer(ActivationKind.Relu));
+            _factor = factor is null ? null : Child("factor", factor);
             _dropPath = dropPathRate > 0 ? Child("drop_path", new DropPath(dropPathRate)) : null;
         }
 
         protected override Tensor OnForward(Tensor x)
         {
-            var shortcut = Shortcut(x);
+            var shortcut = _shrinks ? Shrink(x, _newChannels) : x;
             x = _conv2.Forward(_bn1.Forward(_conv1.Forward(x), _act1));
-            if (_dropPath is not { IsInPlace: true })
+            if (_factor is null && _dropPath is not { IsInPlace: true })
                 return _bn2.Forward(x, _act2, shortcut);
-            return _act2.Forward(_dropPath.Forward(_bn2.Forward(x)) + shortcut);
+            x = _bn2.Forward(x);
+            x = _factor?.Forward(x) ?? x;
+            return _act2.Forward((_dropPath?.Forward(x) ?? x) + shortcut);
         }
 
-        private Tensor Shortcut(Tensor x)
+        public static Tensor Shrink(Tensor x, int newChannels)
         {
-            if (!_shrinks)
-                return x;
-            var (before, after) = (_newChannels / 2, _newChannels - (_newChannels / 2));
+            var (before, after) = (newChannels / 2, newChannels - (newChannels / 2));
             return x.Slice(1, 0, x.Shape[1], 2).Slice(2, 0, x.Shape[2], 2).Pad([0, 0, 0, before], [0, 0, 0, after]);
         }
     }

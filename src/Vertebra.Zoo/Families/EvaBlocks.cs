@@ -39,13 +39,7 @@ internal sealed class EvaBlock : Module
     }
 
     /// <summary>Tokens [N, L, C], of which queries and keys turn with their place.</summary>
-    public Tensor Forward(Tensor x, Rotation? rotation)
-    {
-        using var scope = Enter();
-        x = Apply(x, rotation);
-        Ops.OpRecording.Current?.Returned(this, x);
-        return x;
-    }
+    public Tensor Forward(Tensor x, Rotation? rotation) => Forward(() => Apply(x, rotation));
 
     protected override Tensor OnForward(Tensor x) => Apply(x, null);
 

@@ -177,9 +177,12 @@ internal sealed class GlobalContextBlock : Module
     }
 
     /// <summary>The block on a map, with queries [N, L, C] of a window's size for the whole of each image.</summary>
-    public Tensor Forward(Tensor x, Tensor queries)
+    public Tensor Forward(Tensor x, Tensor queries) => Forward(() => Apply(x, queries));
+
+    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a block with global context needs the queries of its stage");
+
+    private Tensor Apply(Tensor x, Tensor queries)
     {
-        using var scope = Enter();
         var branch = _attn.Forward(_norm1.Forward(x).ToWindows(_window), queries).FromWindows(_window, x.Shape[1], x.Shape[2]);
         branch = _scale1?.Forward(branch) ?? branch;
         x += _dropPath1?.Forward(branch) ?? branch;
@@ -187,8 +190,6 @@ internal sealed class GlobalContextBlock : Module
         branch = _scale2?.Forward(branch) ?? branch;
         return x + (_dropPath2?.Forward(branch) ?? branch);
     }
-
-    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a block with global context needs the queries of its stage");
 }
 
 /// <summary>Attention inside windows with biases of relative positions; a global one takes its queries from outside.</summary>

@@ -15,6 +15,7 @@ public sealed class ResNet : Backbone
     private readonly Module _stemPool;
     private readonly Sequential[] _stages;
     private readonly Dropout _drop;
+    private readonly ScalarBias? _bias; // in the place of normalisers, with Fixup
     private readonly List<FeatureInfo> _features = [];
     private GlobalPool2d _pool;
     private Module _classifier;
@@ -25,9 +26,11 @@ public sealed class ResNet : Backbone
         TakesAttention = spec.MakeBlock is null;
         if (options.AttnLayer is { } attention)
             spec = spec with { Attention = AttentionSpec.Parse(attention) };
+        Parameterisations = spec.MakeBlock is not null ? [] : [Parameterisation.ReZero, Parameterisation.DepthMuP, .. spec.IsPlain ? new[] { Parameterisation.Fixup } : []];
+        var isFixup = options.Parameterisation == Parameterisation.Fixup && spec.IsPlain;
         var width = spec.Stem == StemKind.Plain ? 64 : spec.StemWidth * 2;
         _stem = Child("conv1", MakeStem(spec, width));
-        _norm = Child("bn1", spec.MakeStemNorm(width));
+        _norm = isFixup ? Child("bias1", new ScalarBias()) : Child("bn1", spec.MakeStemNorm(width));
         _act = Child("act1", new ActivationLayer(ActivationKind.Relu));
         _features.Add(new(0, width, 2, "act1"));
         _stemPool = Child("maxpool", MakeStemPool(spec, width));
@@ -36,6 +39,7 @@ public sealed class ResNet : Backbone
         var pool = options.GlobalPool ?? GlobalPool.Avg;
         _pool = Child("global_pool", new GlobalPool2d(pool));
         _drop = Child("drop", new Dropout(options.DropRate));
+        _bias = isFixup ? Child("bias2", new ScalarBias()) : null;
         _classifier = Child("fc", MakeClassifier(pool, NumClasses));
     }
 
@@ -51,7 +55,9 @@ public sealed class ResNet : Backbone
 
     internal override bool TakesAttention { get; }
 
-    internal override bool TakesDropBlock => TakesAttention;
+    internal override bool TakesDropBlock => TakesAttention && _bias is null;
+
+    internal override IReadOnlyList<string> Parameterisations { get; }
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {
@@ -64,7 +70,7 @@ public sealed class ResNet : Backbone
     protected override Tensor OnForwardHead(Tensor features, bool preLogits)
     {
         var x = _drop.Forward(_pool.Forward(features));
-        return preLogits ? x : _classifier.Forward(x);
+        return preLogits ? x : _classifier.Forward(_bias?.Forward(x) ?? x);
     }
 
     protected override void OnResetClassifier(int numClasses, GlobalPool? pool)
@@ -75,7 +81,9 @@ public sealed class ResNet : Backbone
     }
 
     private Module MakeClassifier(GlobalPool pool, int numClasses) =>
-        numClasses == 0 ? new Identity() : new Linear(NumFeatures * pool.Width(), numClasses);
+        numClasses == 0 ? new Identity()
+        : _bias is null ? new Linear(NumFeatures * pool.Width(), numClasses)
+        : new Linear(NumFeatures * pool.Width(), numClasses, initialiser: Init.Zeros, biasInitialiser: Init.Zeros);
 
     private Module MakeStem(ResNetSpec spec, int width)
     {
@@ -115,8 +123,12 @@ public sealed class ResNet : Backbone
             var blocks = new Module[spec.Depths[stage]];
             for (var i = 0; i < blocks.Length; i++, index++)
             {
-                var place = new BlockPlace(stage, i, width, i == 0 ? step : 1, dilation, formerDilation, Widths.DropPathRate(options.DropPathRate, index, count), DropBlocks.Of(options, stage));
-                blocks[i] = spec.MakeBlock?.Invoke(spec, place) ?? new ResidualBlock(spec, place);
+                var place = new BlockPlace(stage, i, width, i == 0 ? step : 1, dilation, formerDilation, Widths.DropPathRate(options.DropPathRate, index, count), DropBlocks.Of(options, stage))
+                {
+                    Parameterisation = options.Parameterisation,
+                    BlockCount = count,
+                };
+                blocks[i] = spec.MakeBlock?.Invoke(spec, place) ?? (_norm is ScalarBias ? spec.MakeFixupBlock(place) : new ResidualBlock(spec, place));
                 (width, formerDilation) = ((blocks[i] as ResidualBlock)?.OutChannels ?? spec.OutChannels(stage), dilation);
             }
             var name = $"layer{stage + 1}";
@@ -136,7 +148,14 @@ public sealed class ResNet : Backbone
 /// <param name="FirstDilation">Of the block's first 3x3 convolution: still the former stage's in a stage's first block.</param>
 /// <param name="DropPathRate">Stochastic depth.</param>
 /// <param name="DropBlocks">DropBlock in the block.</param>
-internal readonly record struct BlockPlace(int Stage, int Index, int InChannels, int Stride, int Dilation, int FirstDilation, float DropPathRate, DropBlocks DropBlocks = default);
+internal readonly record struct BlockPlace(int Stage, int Index, int InChannels, int Stride, int Dilation, int FirstDilation, float DropPathRate, DropBlocks DropBlocks = default)
+{
+    /// <summary>A name of <see cref="Layers.Parameterisation"/>, or null.</summary>
+    public string? Parameterisation { get; init; }
+
+    /// <summary>Blocks of the whole network.</summary>
+    public int BlockCount { get; init; }
+}
 
 /// <summary>DropBlock of a stage: timm's sizes, in the last two of four stages only.</summary>
 /// <param name="Rate">Share dropped, about; 0: none.</param>
@@ -165,6 +184,7 @@ internal sealed class ResidualBlock : Module
     private readonly Module? _blur;
     private readonly Module? _attention;
     private readonly Module? _downsample;
+    private readonly Module? _factor;
     private readonly DropPath? _dropPath;
     private readonly DropBlock2d? _dropBlock; // between the normaliser of the last convolution but one and its activation
     private readonly DropBlock2d? _skipDropBlock;
@@ -179,16 +199,19 @@ internal sealed class ResidualBlock : Module
         if (spec.PrunedWidths is { } pruned)
             (first, second, last) = pruned.Of(place.Stage, place.Index);
         OutChannels = last;
+        _factor = Parameterisation.Factor(place.Parameterisation, place.BlockCount);
+        // The last normaliser starts at zero, so that every block starts as its shortcut (Goyal et al. 2017), unless a factor does that.
+        var startsAtZero = _factor is null;
         if (isBasic)
         {
             AddConv(spec, place.InChannels, first, 3, stride, place.FirstDilation);
-            AddConv(spec, first, last, 3, 1, place.Dilation, isLast: true);
+            AddConv(spec, first, last, 3, 1, place.Dilation, startsAtZero: startsAtZero);
         }
         else
         {
             AddConv(spec, place.InChannels, first, 1);
             AddConv(spec, first, second, 3, stride, place.FirstDilation, spec.Cardinality);
-            AddConv(spec, second, last, 1, isLast: true);
+            AddConv(spec, second, last, 1, startsAtZero: startsAtZero);
         }
         if (blurs)
         {
@@ -201,6 +224,8 @@ internal sealed class ResidualBlock : Module
         _downsample = spec.MakeShortcut(place, OutChannels);
         if (_downsample is not null)
             Child("downsample", _downsample);
+        if (_factor is not null)
+            Child("factor", _factor);
         if (place.DropPathRate > 0)
             _dropPath = Child("drop_path", new DropPath(place.DropPathRate));
         if (place.DropBlocks.Rate > 0)
@@ -225,20 +250,20 @@ internal sealed class ResidualBlock : Module
                 x = _blur!.Forward(x);
         }
         x = _convs[^1].Forward(x);
-        if (_attention is null && _dropPath is not { IsInPlace: true })
+        if (_attention is null && _factor is null && _dropPath is not { IsInPlace: true })
             return _norms[^1].Forward(x, _acts[^1], shortcut);
         x = _norms[^1].Forward(x);
         x = _attention?.Forward(x) ?? x;
+        x = _factor?.Forward(x) ?? x;
         x = _dropPath?.Forward(x) ?? x;
         return _acts[^1].Forward(x + shortcut);
     }
 
-    // The last normaliser starts at zero, so that every block starts as its shortcut (Goyal et al. 2017).
-    private void AddConv(ResNetSpec spec, int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1, bool isLast = false)
+    private void AddConv(ResNetSpec spec, int inChannels, int outChannels, int kernel, int stride = 1, int dilation = 1, int groups = 1, bool startsAtZero = false)
     {
         var number = _convs.Count + 1;
         _convs.Add(Child($"conv{number}", ResNetSpec.Conv(inChannels, outChannels, kernel, stride, dilation, groups)));
-        _norms.Add(Child($"bn{number}", spec.MakeNorm(outChannels, isLast ? Init.Zeros : null)));
+        _norms.Add(Child($"bn{number}", spec.MakeNorm(outChannels, startsAtZero ? Init.Zeros : null)));
         _acts.Add(Child($"act{number}", new ActivationLayer(ActivationKind.Relu)));
     }
 }
@@ -294,6 +319,24 @@ internal sealed record ResNetSpec(BlockKind Block, IReadOnlyList<int> Depths)
 
     /// <summary>Makes the blocks of relatives of this family; null: <see cref="ResidualBlock"/>.</summary>
     public Func<ResNetSpec, BlockPlace, Module>? MakeBlock { get; init; }
+
+    /// <summary>Whether there is nothing in the network but convolutions, batch norms and activations, as Fixup takes it.</summary>
+    public bool IsPlain => this is
+    {
+        MakeBlock: null, Stem: StemKind.Plain, ReplacesStemPool: false, AveragesShortcut: false, ShortcutKernel: 1, AntiAliasing: AntiAliasing.None,
+        UsesGroupNorm: false, NormalisesStemByInstance: false, PrunedWidths: null,
+    } && Attention == default;
+
+    /// <summary>A block without normalisers.</summary>
+    public FixupBlock MakeFixupBlock(BlockPlace place)
+    {
+        var (planes, outChannels, inner) = (Channels[place.Stage], OutChannels(place.Stage), InnerWidth(place.Stage));
+        FixupConv[] convs = BlockOf(place.Stage) == BlockKind.Basic
+            ? [new(place.InChannels, planes / ReduceFirst, 3, place.Stride, place.FirstDilation), new(planes / ReduceFirst, planes, 3, 1, place.Dilation)]
+            : [new(place.InChannels, inner / ReduceFirst, 1), new(inner / ReduceFirst, inner, 3, place.Stride, place.FirstDilation, Cardinality), new(inner, outChannels, 1)];
+        var changes = place.Index == 0 && (place.Stride > 1 || place.InChannels != outChannels);
+        return new(convs, place.BlockCount, place.DropPathRate, changes ? Conv(place.InChannels, outChannels, 1, place.Stride) : null);
+    }
 
     /// <summary>Width of a stage's output, before any pruning.</summary>
     public int OutChannels(int stage) => BlockOf(stage) == BlockKind.Basic ? Channels[stage] : Channels[stage] * 4;

@@ -48,21 +48,20 @@ internal sealed class SearchedCell : Module
     }
 
     /// <summary>The cell over the output of the last cell and of the one before.</summary>
-    public Tensor Forward(Tensor current, Tensor previous)
+    public Tensor Forward(Tensor current, Tensor previous) => Forward(() => Apply(current, previous));
+
+    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a searched cell takes the outputs of two cells");
+
+    private Tensor Apply(Tensor current, Tensor previous)
     {
-        using var scope = Enter();
         var left = _inline?.Reduce(previous) ?? _previous?.Forward(previous) ?? previous;
         var right = _current.Forward(current);
         var sums = new List<Tensor>();
         Tensor Operand(char name) => name switch { 'L' => left, 'R' => right, _ => sums[name - '0'] };
         foreach (var pair in _combinations)
             sums.Add(Applied(pair.Left, Operand(pair.LeftOperand)) + Applied(pair.Right, Operand(pair.RightOperand)));
-        var result = Tensor.Concat([.. _outputs.Select(Operand)], -1);
-        Ops.OpRecording.Current?.Returned(this, result);
-        return result;
+        return Tensor.Concat([.. _outputs.Select(Operand)], -1);
     }
-
-    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a searched cell takes the outputs of two cells");
 
     internal static BatchNorm2d Norm(int channels) => new(channels, 1e-3f);
 

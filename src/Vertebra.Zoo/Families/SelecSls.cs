@@ -101,18 +101,17 @@ internal sealed class SelecSlsBlock : Module
     public bool OpensStage { get; }
 
     /// <summary>The block over its input and, unless it opens a stage, the output of the stage's first block.</summary>
-    public Tensor Forward(Tensor x, Tensor? skip)
+    public Tensor Forward(Tensor x, Tensor? skip) => Forward(() => Apply(x, skip));
+
+    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a SelecSLS block takes its input and the skip of its stage");
+
+    private Tensor Apply(Tensor x, Tensor? skip)
     {
-        using var scope = Enter();
         var first = _convs[0].Forward(x);
         var second = _convs[2].Forward(_convs[1].Forward(first));
         var third = _convs[4].Forward(_convs[3].Forward(second));
-        var result = _convs[5].Forward(Tensor.Concat(skip is null ? [first, second, third] : [first, second, third, skip], -1));
-        Ops.OpRecording.Current?.Returned(this, result);
-        return result;
+        return _convs[5].Forward(Tensor.Concat(skip is null ? [first, second, third] : [first, second, third, skip], -1));
     }
-
-    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a SelecSLS block takes its input and the skip of its stage");
 }
 
 /// <summary>What distinguishes the variants.</summary>

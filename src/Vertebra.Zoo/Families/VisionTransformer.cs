@@ -29,6 +29,11 @@ public sealed class VisionTransformer : TokenBackbone
 
     internal VisionTransformer(VitSpec spec, ModelOptions options) : base(options, spec.Width, Levels(spec.Depth, spec.Width, spec.Patch, spec.PrefixTokens))
     {
+        Parameterisations = spec is { BlockKind: VitBlockKind.PreNorm, LayerScale: null } ? [Parameterisation.ReZero, Parameterisation.DepthMuP, Parameterisation.LayerScale] : [];
+        if (options.Parameterisation == Parameterisation.LayerScale && Parameterisations.Count > 0)
+            spec = spec with { LayerScale = Parameterisation.FirstLayerScale(spec.Depth) };
+        else
+            spec = spec with { Parameterisation = options.Parameterisation };
         (_spec, _pool) = (spec, options.GlobalPool ?? spec.Pool);
         CheckPool(_pool);
         _imgSize = options.ImgSize!.Value;
@@ -56,6 +61,8 @@ public sealed class VisionTransformer : TokenBackbone
     public override string Classifier => _spec.Classifier;
 
     public override string FirstConv => _spec.FirstConv;
+
+    internal override IReadOnlyList<string> Parameterisations { get; }
 
     protected override Tensor OnForwardFeatures(Tensor x)
     {
@@ -158,6 +165,9 @@ internal sealed record VitSpec(int Patch, int Width, int Depth, int Heads)
 
     /// <summary>First factor of the layer scale; null: none.</summary>
     public float? LayerScale { get; init; }
+
+    /// <summary>A name of <see cref="Layers.Parameterisation"/> for the blocks, or null.</summary>
+    public string? Parameterisation { get; init; }
 
     public ActivationKind Activation { get; init; } = ActivationKind.Gelu;
 

@@ -7,33 +7,32 @@ internal sealed class VitBlock : Module
 {
     private readonly Module _norm1;
     private readonly Module _attention;
-    private readonly LayerScale? _scale1;
+    private readonly Module? _scale1;
     private readonly DropPath? _dropPath1;
     private readonly Module _norm2;
     private readonly Module _mlp;
-    private readonly LayerScale? _scale2;
+    private readonly Module? _scale2;
     private readonly DropPath? _dropPath2;
 
     public VitBlock(VitSpec spec, int index, float dropPathRate)
     {
-        _norm1 = Child("norm1", spec.Norm(spec.Width));
+        // One factor for both branches, where there is one.
+        var factor = Parameterisation.Factor(spec.Parameterisation, 2 * spec.Depth);
+        var hasNorms = factor is not ReZeroFactor;
+        _norm1 = Child("norm1", hasNorms ? spec.Norm(spec.Width) : new Identity());
         _attention = Child("attn", spec.Attention(index));
-        _scale1 = spec.LayerScale is { } first ? Child("ls1", new LayerScale(spec.Width, first)) : null;
+        _scale1 = spec.LayerScale is { } first ? Child("ls1", new LayerScale(spec.Width, first)) : factor;
         _dropPath1 = dropPathRate > 0 ? Child("drop_path1", new DropPath(dropPathRate)) : null;
-        _norm2 = Child("norm2", spec.Norm(spec.Width));
+        _norm2 = Child("norm2", hasNorms ? spec.Norm(spec.Width) : new Identity());
         _mlp = Child("mlp", spec.Mlp());
-        _scale2 = spec.LayerScale is { } second ? Child("ls2", new LayerScale(spec.Width, second)) : null;
+        _scale2 = spec.LayerScale is { } second ? Child("ls2", new LayerScale(spec.Width, second)) : factor;
         _dropPath2 = dropPathRate > 0 ? Child("drop_path2", new DropPath(dropPathRate)) : null;
+        if (factor is not null)
+            Child("factor", factor);
     }
 
     /// <summary>Tokens [N, L, C] with numbers [1, heads, L, L] added to the scores.</summary>
-    public Tensor Forward(Tensor x, Tensor mask)
-    {
-        using var scope = Enter();
-        x = Apply(x, mask);
-        Ops.OpRecording.Current?.Returned(this, x);
-        return x;
-    }
+    public Tensor Forward(Tensor x, Tensor mask) => Forward(() => Apply(x, mask));
 
     protected override Tensor OnForward(Tensor x) => Apply(x, null);
 

@@ -200,20 +200,19 @@ internal sealed class XcitBlock : Module
     }
 
     /// <summary>Tokens [N, H·W, C] of a grid.</summary>
-    public Tensor Forward(Tensor x, Size2d grid)
+    public Tensor Forward(Tensor x, Size2d grid) => Forward(() => Apply(x, grid));
+
+    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a block with convolutions takes tokens and their grid");
+
+    private Tensor Apply(Tensor x, Size2d grid)
     {
-        using var scope = Enter();
         var y = _attention.Forward(_norm1.Forward(x)) * _gamma1;
         x += _dropPath1?.Forward(y) ?? y;
         y = _neighbours.Forward(_norm3.Forward(x).ToMap(grid.H, grid.W)).ToTokens() * _gamma3;
         x += _dropPath3?.Forward(y) ?? y;
         y = _mlp.Forward(_norm2.Forward(x)) * _gamma2;
-        x += _dropPath2?.Forward(y) ?? y;
-        Ops.OpRecording.Current?.Returned(this, x);
-        return x;
+        return x + (_dropPath2?.Forward(y) ?? y);
     }
-
-    protected override Tensor OnForward(Tensor x) => throw new VertebraException("a block with convolutions takes tokens and their grid");
 
     /// <summary>Two depthwise 3x3 convolutions over the map.</summary>
     private sealed class NeighbourMixing : Module

@@ -4,11 +4,7 @@ namespace Vertebra.Zoo.Layers;
 public abstract class ShortcutBlock : Module
 {
     /// <summary>The block with a given shortcut of its output's shape.</summary>
-    public Tensor Forward(Tensor x, Tensor shortcut)
-    {
-        using var scope = Enter();
-        return Apply(x, shortcut);
-    }
+    public Tensor Forward(Tensor x, Tensor shortcut) => Forward(() => Apply(x, shortcut));
 
     protected override Tensor OnForward(Tensor x) => Apply(x, x);
 

@@ -125,7 +125,7 @@ public sealed class BatchNorm2d : NormLayer
         var mean = sum.Apply(x.Mean(axes)) * share;
         var centred = x - mean;
         var variance = sum.Apply(centred.Square().Mean(axes)) * share;
-        if (!mean.IsMeta)
+        if (RunningStatistics.AreMovedBy(mean))
             Track(mean, variance, x.ElementCount / x.Shape[-1] * processes.Count);
         return (centred * (variance + Epsilon).Rsqrt() * _weight) + _bias;
     }
@@ -135,7 +135,7 @@ public sealed class BatchNorm2d : NormLayer
         if (!IsTraining)
             return x.BatchNorm(_weight, _bias, _runningMean, _runningVar, Epsilon, activation, residual, _momentum);
         var (result, mean, variance) = x.BatchNormTraining(_weight, _bias, Epsilon, activation, residual);
-        if (!mean.IsMeta)
+        if (RunningStatistics.AreMovedBy(mean))
             Track(mean, variance, x.ElementCount / x.Shape[-1]);
         return result;
     }
@@ -150,6 +150,9 @@ public sealed class BatchNorm2d : NormLayer
 /// <summary>Statistics that batch normalisation collects while training and uses afterwards.</summary>
 internal static class RunningStatistics
 {
+    /// <summary>Whether a batch's mean is news: not while shapes alone are computed, nor when the batch passes a second time for its gradients.</summary>
+    public static bool AreMovedBy(Tensor mean) => !mean.IsMeta && !Checkpointing.IsRecomputing;
+
     /// <summary>Moves mean and variance [C] towards those of a batch of <paramref name="count"/> values per channel, the variance unbiased.</summary>
     public static void Track(Tensor runningMean, Tensor runningVar, Tensor mean, Tensor variance, long count, float momentum)
     {
