@@ -16,7 +16,6 @@ internal static class VerbList
         AverageVerb.Create(),
         ValidateVerb.Create(),
         ProbeVerb.Create(),
-        StudyVerb.Create(),
         PackVerb.Create(),
         PredictVerb.Create(),
         ExportVerb.Create(),
