@@ -17,6 +17,9 @@ internal sealed record BenchReport(string Model, string Mode, Shape Image, bool 
 
     public double PeakMegabytes { get; init; }
 
+    /// <summary>Milliseconds of runs on one thread and, right after each, on all; null unless asked for.</summary>
+    public IReadOnlyList<(double One, double All)>? ScalingTimes { get; init; }
+
     /// <summary>How the nodes of the compiled graph are computed; null unless asked for.</summary>
     public CompiledProfile? Nodes { get; init; }
 
@@ -24,6 +27,9 @@ internal sealed record BenchReport(string Model, string Mode, Shape Image, bool 
     public StepProfile? Step { get; init; }
 
     private double Median => Times[Times.Count / 2];
+
+    // Of the pairs' ratios: a pair is over before the machine's speed has changed much.
+    private double? Scaling => ScalingTimes?.Select(t => t.One / t.All).Order().ElementAt(ScalingTimes.Count / 2);
 
     public void Print(bool json)
     {
@@ -34,6 +40,8 @@ internal sealed record BenchReport(string Model, string Mode, Shape Image, bool 
         }
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{Model} {Mode} batch {Image[0]}, {Image[1]}x{Image[2]}, {Workers.Count} threads ({Simd.Level}): median {Median:0.0} ms, minimum {Times[0]:0.0} ms, {1000 * Image[0] / Median:0.0} images/s, {Times.Count} runs, peak memory {PeakMegabytes:0} MB"));
+        if (Scaling is { } scaling)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{Workers.Count} threads are {scaling:0.00} times as fast as one (median of {ScalingTimes!.Count} pairs of runs; least times {ScalingTimes.Min(t => t.One) / Times[0]:0.00})"));
         if (Nodes is not null)
             PrintNodes(Nodes);
         if (Step is not null)
@@ -108,6 +116,11 @@ internal sealed record BenchReport(string Model, string Mode, Shape Image, bool 
         json.WriteNumber("min_ms", Math.Round(Times[0], 3));
         json.WriteNumber("runs", Times.Count);
         json.WriteNumber("peak_rss_mb", Math.Round(PeakMegabytes, 1));
+        if (Scaling is { } scaling)
+        {
+            json.WriteNumber("scaling", Math.Round(scaling, 3));
+            json.WriteNumber("min_ms_one_thread", Math.Round(ScalingTimes!.Min(t => t.One), 3));
+        }
         if (Nodes is not null)
             WriteNodes(json, Nodes);
         if (Step is not null)

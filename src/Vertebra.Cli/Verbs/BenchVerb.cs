@@ -31,10 +31,11 @@ internal static class BenchVerb
         var sort = new Option<string>("--sort") { Description = "order of what --explain tells: as the nodes run, or the slowest first", DefaultValueFactory = _ => "order" };
         sort.AcceptOnlyFromAmong("order", "time");
         var cold = new Option<bool>("--cold") { Description = "instead of steps: the time from the start of this process to the first logits of one image, by phase" };
+        var scaling = new Option<bool>("--scaling") { Description = "steps on one thread and on all of them in turn: how many times as fast all are" };
         var checkpointing = new Option<bool>("--grad-checkpointing") { Description = "with --mode train: compute blocks again for their gradients instead of keeping their activations" };
         var json = new Option<bool>("--json") { Description = "print one JSON line" };
         var command = new Command("bench",
-            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, explain, sort, cold, checkpointing, json };
+            "Time a network on this machine: median and minimum of at least 7 runs over at least 3 seconds, after a warm-up.") { model, batch, mode, threads, size, explain, sort, cold, scaling, checkpointing, json };
         command.SetAction(parsed =>
         {
             var (images, count) = (parsed.GetValue(batch), parsed.GetValue(threads) ?? Environment.ProcessorCount);
@@ -56,29 +57,39 @@ internal static class BenchVerb
             var input = Models.Find(name).Config.InputSize;
             var image = RandomImages([images, parsed.GetValue(size) ?? input.Height, parsed.GetValue(size) ?? input.Width, input.Channels]);
             var report = new BenchReport(name, parsed.GetValue(mode)!, image.Shape, parsed.GetValue(sort) == "time");
+            if (parsed.GetValue(scaling) && (parsed.GetValue(explain) || count == 1))
+                throw new VertebraException("--scaling compares two or more --threads with one, and explains no nodes: leave --explain out");
             var network = Models.Create(name);
             network.SetGradCheckpointing(parsed.GetValue(checkpointing));
-            Run(report, network, image, parsed.GetValue(explain)).Print(parsed.GetValue(json));
+            Run(report, network, image, parsed.GetValue(explain), parsed.GetValue(scaling)).Print(parsed.GetValue(json));
             return Host.Success;
         });
         return command;
     }
 
-    private static BenchReport Run(BenchReport report, Backbone network, Tensor image, bool explain)
+    private static BenchReport Run(BenchReport report, Backbone network, Tensor image, bool explain, bool scaling)
     {
         if (report.Mode == "train")
         {
             var (forward, update) = TrainingStep(network, image);
-            report = report with { Times = Measure(() =>
+            report = Measure(report, scaling, () =>
             {
                 forward().Backward();
                 update();
-            }), PeakMegabytes = PeakMegabytes() };
+            });
             return explain ? report with { Step = StepProfile.Measure(forward, update) } : report;
         }
         var compiled = Graph.Trace(network, image.Shape).Compile();
-        report = report with { Times = Measure(() => compiled.Run(image)), PeakMegabytes = PeakMegabytes() };
+        report = Measure(report, scaling, () => compiled.Run(image));
         return explain ? report with { Nodes = CompiledProfile.Measure(compiled, image) } : report;
+    }
+
+    private static BenchReport Measure(BenchReport report, bool scaling, Action step)
+    {
+        if (!scaling)
+            return report with { Times = Measure(step), PeakMegabytes = PeakMegabytes() };
+        var times = MeasureScaling(step);
+        return report with { Times = [.. times.Select(t => t.All).Order()], ScalingTimes = times, PeakMegabytes = PeakMegabytes() };
     }
 
     private static double PeakMegabytes() => Process.GetCurrentProcess().PeakWorkingSet64 / 1048576.0;
@@ -106,18 +117,40 @@ internal static class BenchVerb
 
     private static List<double> Measure(Action step)
     {
-        for (var i = 0; i < WarmUps; i++)
-            step();
-        var times = new List<double>();
-        var total = Stopwatch.StartNew();
-        while (times.Count < LeastRuns || (total.Elapsed < LeastTime && times.Count < MostRuns))
-        {
-            var start = Stopwatch.GetTimestamp();
-            step();
-            times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
-        }
+        var times = Repeat(() => Time(step));
         times.Sort();
         return times;
+    }
+
+    // In turn, as a machine's speed wanders: what happens to it happens to both.
+    private static List<(double One, double All)> MeasureScaling(Action step)
+    {
+        var all = Workers.Count;
+        return Repeat(() =>
+        {
+            Workers.Count = 1;
+            var one = Time(step);
+            Workers.Count = all;
+            return (one, Time(step));
+        });
+    }
+
+    private static List<T> Repeat<T>(Func<T> measure)
+    {
+        for (var i = 0; i < WarmUps; i++)
+            measure();
+        var results = new List<T>();
+        var total = Stopwatch.StartNew();
+        while (results.Count < LeastRuns || (total.Elapsed < LeastTime && results.Count < MostRuns))
+            results.Add(measure());
+        return results;
+    }
+
+    private static double Time(Action step)
+    {
+        var start = Stopwatch.GetTimestamp();
+        step();
+        return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
     }
 
     private static Tensor RandomImages(Shape shape)

@@ -84,4 +84,17 @@ public class BenchVerbTests
         using var place = new TemporaryFolder();
         Assert.Contains(reason, CommandLine.Run(place.Path, ["bench", "resnet20_cifar", .. arguments]).Refused());
     }
+
+    [Fact]
+    public void Compares_steps_on_one_thread_and_on_all()
+    {
+        using var place = new TemporaryFolder();
+        using var json = JsonDocument.Parse(CommandLine.Run(place.Path, "bench", "resnet20_cifar", "--batch", "4", "--threads", "2", "--scaling", "--json").Succeeded());
+        var root = json.RootElement;
+        Assert.Equal(2, root.GetProperty("threads").GetInt32());
+        Assert.True(root.GetProperty("min_ms_one_thread").GetDouble() > 0);
+        Assert.InRange(root.GetProperty("scaling").GetDouble(), 0.1, 4);
+        Assert.Contains("leave --explain out", CommandLine.Run(place.Path, "bench", "resnet20_cifar", "--scaling", "--explain").Errors);
+        Assert.Equal(2, CommandLine.Run(place.Path, "bench", "resnet20_cifar", "--scaling", "--threads", "1").ExitCode);
+    }
 }
