@@ -16,7 +16,7 @@ internal static class OpposingStudyVerb
         var directory = new Option<string?>("--data-dir") { Description = "folder of the data set, or a .vpk file (default: the run's)" };
         var share = new Option<double?>("--val-split") { Description = "share of a folder's images that was held back (default: the run's)" };
         var limit = new Option<int>("--images") { Description = "how many training images, as many of each class", DefaultValueFactory = _ => 2000 };
-        var rate = new Option<double?>("--lr") { Description = "learning rate of the steps (default: the run's)" };
+        var rate = new Option<double?>("--lr") { Description = "learning rate of the steps (default: the run's, halved until the loss no longer doubles)" };
         var defaults = new OpposingSettings(1);
         var steps = new Option<int>("--steps") { Description = "steps of gradient descent", DefaultValueFactory = _ => defaults.Steps };
         var outliers = new Option<double>("--share") { Description = "share of the images whose loss rises or falls most, among which groups are looked for", DefaultValueFactory = _ => defaults.Share };
@@ -40,7 +40,7 @@ internal static class OpposingStudyVerb
             var from = parsed.GetValue(directory) ?? run?.DataDir ?? (name == "shapes" ? "data" : throw new VertebraException($"--dataset {name} needs --data-dir, the place of its files"));
             var settings = new OpposingSettings(parsed.GetValue(rate) ?? run?.Lr ?? throw new VertebraException($"{loaded.Source} is not the folder of a run, so --lr must say how long the steps are"))
             {
-                Steps = parsed.GetValue(steps), Share = parsed.GetValue(outliers), MostPairs = parsed.GetValue(pairs), BatchSize = parsed.GetValue(batch),
+                Steps = parsed.GetValue(steps), Share = parsed.GetValue(outliers), MostPairs = parsed.GetValue(pairs), BatchSize = parsed.GetValue(batch), Shortens = parsed.GetValue(rate) is null,
             };
             settings.Validate();
             var whole = DatasetFactory.Open(name, from, DatasetSplit.Train, new() { ValidationShare = parsed.GetValue(share) ?? run?.ValSplit, Seed = (ulong)(run?.Seed ?? 42), Cancellation = stop });
@@ -67,7 +67,7 @@ internal static class OpposingStudyVerb
         var progress = ProgressLines.Begin();
         var result = new OpposingSignals(loaded.Network, images, new(loaded.Preprocessing), settings) { Progress = (done, total) => progress(done, total, "steps") }.Find(stop);
         var page = new OpposingPage(result, images, $"Opposing signals in {loaded.Network.Description.Architecture}");
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"loss {string.Join(", ", result.Losses.Select(l => l.ToString("0.000", CultureInfo.InvariantCulture)))}; in step {result.Step} an image's changed by {result.MeanChange:0.000} on the average"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"learning rate {result.LearningRate:g3}, loss {string.Join(", ", result.Losses.Select(l => l.ToString("0.000", CultureInfo.InvariantCulture)))}; in step {result.Step} an image's changed by {result.MeanChange:0.000} on the average"));
         TextTable.Print([.. OpposingPage.Headings], page.Table(), texts: 4);
         AtomicFile.WriteText(output, page.ToHtml());
         AtomicFile.WriteText(Path.ChangeExtension(output, ".csv"), page.ToCsv());

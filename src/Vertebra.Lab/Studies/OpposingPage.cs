@@ -52,7 +52,7 @@ public sealed class OpposingPage(OpposingResult result, IImageDataset images, st
     public string ToHtml()
     {
         var lead = Markup.Of($"""
-            <p>Steps of gradient descent on {images.Count} images together. In step {result.Step} the loss of an image changed by {result.MeanChange:0.000} on the average; these are groups among the images whose loss changed most, in which one step helped the one and harmed the other.</p>
+            <p>Steps of gradient descent on {images.Count} images together, at a learning rate of {result.LearningRate:0.###e+0}. In step {result.Step} the loss of an image changed by {result.MeanChange:0.000} on the average; these are groups among the images whose loss changed most, in which one step helped the one and harmed the other.</p>
             """);
         var rows = Table().Select(cells => Markup.Of($"<tr>{cells.Select(c => Markup.Of($"<td>{c}</td>"))}</tr>\n"));
         var table = result.Pairs.Count == 0 ? Markup.Of($"<p>No two groups were found whose losses moved in opposite directions: the steps may be too short (--lr).</p>") : Markup.Of($"""

@@ -13,6 +13,9 @@ public sealed record OpposingSettings(double LearningRate)
     /// <summary>Steps of gradient descent.</summary>
     public int Steps { get; init; } = 6;
 
+    /// <summary>Takes half the rate, from the beginning, as long as the loss doubles or is no number: down to the edge of stability.</summary>
+    public bool Shortens { get; init; }
+
     /// <summary>Images of one pass.</summary>
     public int BatchSize { get; init; } = 128;
 
@@ -49,11 +52,12 @@ public sealed record SignalGroup(int Label, IReadOnlyList<int> Images, double Ch
 public sealed record OpposingPair(SignalGroup Falling, SignalGroup Rising, double Cosine, double Correlation);
 
 /// <summary>What was found.</summary>
+/// <param name="LearningRate">Rate of the steps.</param>
 /// <param name="Losses">Mean loss of all images before each step, and after the last.</param>
 /// <param name="Step">The step that was looked at, from 0: the one that moved losses most in both directions.</param>
 /// <param name="MeanChange">Mean absolute change of the loss of an image in it.</param>
 /// <param name="Pairs">The pairs of groups, the largest first.</param>
-public sealed record OpposingResult(IReadOnlyList<double> Losses, int Step, double MeanChange, IReadOnlyList<OpposingPair> Pairs);
+public sealed record OpposingResult(double LearningRate, IReadOnlyList<double> Losses, int Step, double MeanChange, IReadOnlyList<OpposingPair> Pairs);
 
 /// <summary>
 /// Finds groups of training images with opposing signals (Rosenfeld and Risteski, "Outliers with opposing signals have an
@@ -72,6 +76,8 @@ public sealed class OpposingSignals(Module network, IImageDataset images, InputT
     private const int LeastOutliers = 8;
     private const int LeastMembers = 2;
     private const int MostForGradient = 64;
+    private const int MostHalvings = 20;
+    private const double Growth = 2;
 
     private readonly Tensor[] _parameters = [.. network.NamedParameters().Select(p => p.Tensor).Where(t => t.RequiresGrad)];
 
@@ -100,7 +106,26 @@ public sealed class OpposingSignals(Module network, IImageDataset images, InputT
 
     private OpposingResult Take(Tensor[] start, CancellationToken cancellation)
     {
-        var optimizer = new Sgd(ParameterGroup.Of(network, weightDecay: 0)) { LearningRate = settings.LearningRate };
+        var rate = settings.LearningRate;
+        var walk = Walk(start, rate, cancellation);
+        for (var halvings = 0; settings.Shortens && walk.IsTooLong && halvings < MostHalvings; halvings++)
+        {
+            rate /= 2;
+            PutBack(start);
+            ForgetGradients();
+            walk = Walk(start, rate, cancellation);
+        }
+        var (passes, step) = (walk.Passes, walk.Step);
+        if (passes.Count < 2)
+            throw new VertebraException(FormattableString.Invariant($"the first step at a learning rate of {rate} leads to losses that are not finite: give a lower --lr"));
+        PutBack(walk.Before);
+        return new(rate, [.. passes.Select(p => p.Mean)], step, passes[step].MeanChange(passes[step + 1]), Pairs(passes, step, cancellation));
+    }
+
+    /// <summary>Steps from the weights as they are: the passes between them, the step that moved losses most both ways, and the weights before it.</summary>
+    private (List<LossPass> Passes, int Step, Tensor[] Before, bool IsTooLong) Walk(Tensor[] start, double rate, CancellationToken cancellation)
+    {
+        var optimizer = new Sgd(ParameterGroup.Of(network, weightDecay: 0)) { LearningRate = rate };
         var passes = new List<LossPass> { Pass(cancellation) };
         var (step, most, weights) = (0, double.NegativeInfinity, start);
         for (var i = 0; i < settings.Steps; i++)
@@ -110,17 +135,15 @@ public sealed class OpposingSignals(Module network, IImageDataset images, InputT
             ForgetGradients();
             Progress(i + 1, settings.Steps + 1);
             var pass = Pass(cancellation);
-            if (!double.IsFinite(pass.Mean))
-                break;
+            var isTooLong = !(pass.Mean <= Growth * passes[0].Mean);
+            if (!double.IsFinite(pass.Mean) || (isTooLong && settings.Shortens))
+                return (passes, step, weights, true);
             passes.Add(pass);
             var moved = passes[i].MovedBothWays(pass);
             if (moved > most)
                 (step, most, weights) = (i, moved, before);
         }
-        if (passes.Count < 2)
-            throw new VertebraException(FormattableString.Invariant($"the first step at a learning rate of {settings.LearningRate} leads to losses that are not finite: give a lower --lr"));
-        PutBack(weights);
-        return new([.. passes.Select(p => p.Mean)], step, passes[step].MeanChange(passes[step + 1]), Pairs(passes, step, cancellation));
+        return (passes, step, weights, false);
     }
 
     private Tensor[] Copies() => [.. _parameters.Select(p => p.Clone())];

@@ -105,6 +105,18 @@ public class OpposingSignalsTests
         Assert.Contains("give a lower --lr", Assert.Throws<VertebraException>(() => Find(huge, rate: 9e5)).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void A_rate_that_is_not_given_is_halved_until_the_loss_no_longer_doubles()
+    {
+        OpposingResult Find(bool shortens) => new OpposingSignals(Trained(), Images, Transform, new(3.0) { Share = 0.04, Shortens = shortens }).Find();
+        var (given, found) = (Find(shortens: false), Find(shortens: true));
+        Assert.True(given.Losses.Max() > 2 * given.Losses[0]);
+        Assert.Equal(3.0, given.LearningRate);
+        Assert.True(found.LearningRate < 3.0 && Math.Log2(3.0 / found.LearningRate) % 1 < 1e-9);
+        Assert.True(found.Losses.Max() <= 2 * found.Losses[0]);
+        Assert.Equal(7, found.Losses.Count);
+    }
+
     /// <summary>
     /// The class is whether the left or the right half is brighter; one image in ten is red all over, without that pattern, and
     /// red comes with both classes.
