@@ -166,7 +166,7 @@ public class BinaryDatasetTests
     public void An_unknown_name_gets_the_nearest_ones()
     {
         Assert.Equal("unknown data set \"cifar\"; the nearest are cifar10, cifar100", Refusal("cifar"));
-        Assert.Equal("unknown data set \"qqqqqq\"; there are cifar10, cifar100, fashion-mnist, folder, mnist, shapes, vpk", Refusal("qqqqqq"));
+        Assert.Equal("unknown data set \"qqqqqq\"; there are cifar10, cifar100, fashion-mnist, folder, mnist, multi-label, shapes, vpk", Refusal("qqqqqq"));
 
         static string Refusal(string name) => Assert.Throws<VertebraException>(() => DatasetFactory.Open(name, ".", DatasetSplit.Train)).Message;
     }
