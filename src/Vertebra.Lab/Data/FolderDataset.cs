@@ -45,12 +45,7 @@ public sealed class FolderDataset : IImageDataset
 
     /// <summary>The bytes of the file.</summary>
     /// <inheritdoc cref="IImageDataset.Borrow" path="/exception"/>
-    public StoredImage Borrow(int index)
-    {
-        var path = Path.Combine(_root, _items[index].Path);
-        var file = RentedFile.Read(path, ImageDecodeOptions.Default.MaxFileBytes);
-        return StoredImage.Encoded(path, file.Data, file);
-    }
+    public StoredImage Borrow(int index) => StoredImage.ReadFile(Path.Combine(_root, _items[index].Path));
 
     /// <summary>
     /// Opens one split of a folder: <c>train/</c> against <c>val/</c>, <c>validation/</c> or <c>test/</c>, or a share drawn

@@ -29,6 +29,15 @@ public sealed class StoredImage : IDisposable
     /// <param name="owner">Disposed of with the loan; null for nobody.</param>
     public static StoredImage Encoded(string name, ReadOnlyMemory<byte> file, IDisposable? owner = null) => new(name, file, null, owner);
 
+    /// <summary>An image file, read whole.</summary>
+    /// <param name="path">The file.</param>
+    /// <inheritdoc cref="IImageDataset.Borrow" path="/exception"/>
+    public static StoredImage ReadFile(string path)
+    {
+        var file = RentedFile.Read(path, ImageDecodeOptions.Default.MaxFileBytes);
+        return Encoded(path, file.Data, file);
+    }
+
     /// <summary>Pixels in memory.</summary>
     /// <param name="name">What messages call it.</param>
     /// <param name="pixels">Exactly <c>width * height * 3</c> bytes; they are only read.</param>

@@ -34,11 +34,7 @@ public sealed class UnlabelledImages : IImageDataset
     }
 
     /// <inheritdoc cref="IImageDataset.Borrow"/>
-    public StoredImage Borrow(int index)
-    {
-        var file = RentedFile.Read(_files[index], ImageDecodeOptions.Default.MaxFileBytes);
-        return StoredImage.Encoded(_files[index], file.Data, file);
-    }
+    public StoredImage Borrow(int index) => StoredImage.ReadFile(_files[index]);
 
     /// <summary>Opens images to be learned without labels: a folder of images, a pack, or else the training images of a set of the named kind.</summary>
     /// <param name="path">The folder or pack.</param>

@@ -30,6 +30,17 @@ public class LayerTests
     }
 
     [Fact]
+    public void A_norm_with_an_activation_of_its_own_applies_it_before_a_residual_watched_or_not()
+    {
+        var layer = new BatchNorm2d(3, activation: ActivationKind.Relu);
+        var (x, residual) = (Ramp([2, 4, 4, 3]) - 20, Ramp([2, 4, 4, 3]) * -1);
+        var plain = layer.Forward(x, null, residual).ToArray<float>();
+        Assert.Equal((layer.Forward(x) + residual).ToArray<float>(), plain);
+        using var watch = new ModuleWatch(layer);
+        Assert.Equal(plain, layer.Forward(x, null, residual).ToArray<float>());
+    }
+
+    [Fact]
     public void Batch_norm_leaves_its_statistics_alone_in_evaluation()
     {
         var layer = new BatchNorm2d(3);

@@ -29,7 +29,8 @@ public abstract class NormLayer : Module
     /// </summary>
     public Tensor Forward(Tensor x, ActivationLayer? activation, Tensor? residual = null)
     {
-        if (OpRecording.Current is null && Fused(x, activation?.Kind ?? ActivationKind.Identity, residual) is { } fused)
+        // One pass has room for one activation; a normaliser's own comes before the residual.
+        if (Activation is null && OpRecording.Current is null && Fused(x, activation?.Kind ?? ActivationKind.Identity, residual) is { } fused)
             return fused;
         x = Forward(x);
         if (residual is not null)

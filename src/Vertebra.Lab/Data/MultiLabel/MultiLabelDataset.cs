@@ -44,12 +44,7 @@ public sealed class MultiLabelDataset : IImageDataset
 
     /// <summary>The bytes of the file.</summary>
     /// <inheritdoc cref="IImageDataset.Borrow" path="/exception"/>
-    public StoredImage Borrow(int index)
-    {
-        var path = Path.Combine(_root, _items[index].File);
-        var file = RentedFile.Read(path, ImageDecodeOptions.Default.MaxFileBytes);
-        return StoredImage.Encoded(path, file.Data, file);
-    }
+    public StoredImage Borrow(int index) => StoredImage.ReadFile(Path.Combine(_root, _items[index].File));
 
     /// <summary>Opens one split: the table's own, or a share drawn from all images.</summary>
     /// <param name="directory">Folder of <c>labels.csv</c>.</param>
